@@ -1,0 +1,45 @@
+"""Money is integers: balances in nano-USD (1e-9), prices in pico-USD (1e-12) per unit.
+
+Nano-USD because $0.02 per million tokens is 20 nano-USD a token, which micro-USD would round to nothing;
+a signed 64-bit integer of it still holds 9.2 billion dollars. One rounding, up, per charge.
+"""
+
+from decimal import Decimal, InvalidOperation
+
+NANOS_PER_USD = 1_000_000_000
+PICOS_PER_NANO = 1_000
+# The largest amount one command may move: a hundred million dollars, far below the 64-bit edge.
+MAX_AMOUNT_NANOS = 100_000_000 * NANOS_PER_USD
+
+_USD_SCALE = Decimal(NANOS_PER_USD)
+
+
+class MoneyError(ValueError):
+    """The text is not an amount of US dollars that nano-USD can hold exactly."""
+
+
+def parse_usd(text: str) -> int:
+    """`"10.50"` -> 10_500_000_000 nano-USD. Raises MoneyError on anything inexact, infinite or too large."""
+    try:
+        amount = Decimal(text.strip().removeprefix("$"))
+    except InvalidOperation as error:
+        raise MoneyError(f"{text!r} is not an amount of dollars; write it like 10 or 10.50") from error
+    if not amount.is_finite() or abs(amount) * _USD_SCALE > MAX_AMOUNT_NANOS:
+        raise MoneyError(f"{text!r} is outside -100,000,000 … 100,000,000 dollars")
+    nanos = amount * _USD_SCALE
+    if nanos != nanos.to_integral_value():
+        raise MoneyError(f"{text!r} has more than nine decimal places")
+    return int(nanos)
+
+
+def format_usd(amount_nanos: int) -> str:
+    """10_500_000_000 -> `"10.50"`: exact, at least two decimals, no needless zeros after them."""
+    sign = "-" if amount_nanos < 0 else ""
+    whole, fraction = divmod(abs(amount_nanos), NANOS_PER_USD)
+    digits = f"{fraction:09d}".rstrip("0").ljust(2, "0")
+    return f"{sign}{whole}.{digits}"
+
+
+def nanos_from_picos(amount_picos: int) -> int:
+    """The one rounding of a charge: up, so that a used token is never free."""
+    return -(-amount_picos // PICOS_PER_NANO)
