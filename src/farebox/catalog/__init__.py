@@ -1,0 +1,1 @@
+"""What is sold: providers, models, routes, and the checklist that turns usage into a charge."""

@@ -1,0 +1,119 @@
+"""The live catalog as a process sees it: frozen, complete, and looked up by id."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from farebox.catalog.rules import Price
+
+Status = Literal["live", "disabled"]
+Workload = Literal["text", "coding", "image", "video", "audio", "embedding"]
+OutputLimitField = Literal["max_tokens", "max_completion_tokens"]
+
+Tokens = Annotated[int, Meta(ge=0, le=100_000_000)]
+# Longer than any model thinks; a timeout above it would only hide a hang.
+TimeoutSeconds = Annotated[float, Meta(gt=0, le=86_400)]
+
+
+class Provider(msgspec.Struct, frozen=True, kw_only=True):
+    """An upstream vendor. `base_url` has no slash at its end; `api_key_env` names a variable, never holds a key."""
+
+    provider_id: str
+    display_name: Annotated[str, Meta(min_length=1, max_length=200)]
+    base_url: str
+    api_key_env: str | None = None
+    status: Status = "live"
+    status_reason: str = ""
+    # False: after a disconnect the answer is read to its end, because the provider bills it anyway.
+    cancel_stops_billing: bool = False
+    output_limit_field: OutputLimitField = "max_tokens"
+    # Whether `stream_options.include_usage` is understood.
+    stream_usage: bool = True
+    # None: the gateway's own default.
+    connect_timeout_seconds: TimeoutSeconds | None = None
+    first_byte_timeout_seconds: TimeoutSeconds | None = None
+    idle_timeout_seconds: TimeoutSeconds | None = None
+    total_timeout_seconds: TimeoutSeconds | None = None
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """What a customer asks for. The overheads and ceilings are what the hold adds to the counted bytes.
+
+    `media_ceiling_tokens` maps a kind of content part (`image`, `audio`, `file`) to the most input tokens that one
+    part can become; a kind that is absent has no known ceiling.
+    """
+
+    model_id: str
+    display_name: Annotated[str, Meta(min_length=1, max_length=200)]
+    workload: Workload = "text"
+    owned_by: str = ""
+    created: Annotated[int, Meta(ge=0)] = 0  # seconds since 1970 UTC
+    context_tokens: Annotated[Tokens, Meta(gt=0)]
+    max_output_tokens: Annotated[Tokens, Meta(gt=0)]
+    template_overhead_tokens: Tokens = 64
+    message_overhead_tokens: Tokens = 16
+    tools_overhead_tokens: Tokens = 1_024
+    media_ceiling_tokens: dict[Literal["image", "audio", "file"], Tokens] = {}
+    status: Status = "live"
+    status_reason: str = ""
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One way to serve a model. Lower `priority` goes first. `price` None: unknown, so a call is refused."""
+
+    route_id: str
+    model_id: str
+    provider_id: str
+    upstream_model: Annotated[str, Meta(min_length=1, max_length=200)]
+    priority: Annotated[int, Meta(ge=0, le=1_000_000)] = 100
+    region: Annotated[str, Meta(max_length=64)] = ""
+    status: Status = "live"
+    status_reason: str = ""
+    price: Price | None = None
+
+
+class Catalog(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything on sale at one moment. `version` grows with every change that took effect; "0" is empty."""
+
+    version: str
+    providers: Mapping[str, Provider]
+    models: Mapping[str, Model]
+    routes_by_model: Mapping[str, tuple[Route, ...]]
+
+    def provider(self, provider_id: str) -> Provider | None:
+        """The provider, or None."""
+        return self.providers.get(provider_id)
+
+    def model(self, model_id: str) -> Model | None:
+        """The model, or None."""
+        return self.models.get(model_id)
+
+    def routes_of(self, model_id: str) -> tuple[Route, ...]:
+        """The model's routes in the order in which they are tried, disabled ones included."""
+        return self.routes_by_model.get(model_id, ())
+
+
+def build_catalog(
+    version: str, *, providers: Mapping[str, Provider], models: Mapping[str, Model], routes: Mapping[str, Route]
+) -> Catalog:
+    """Put the parts together. Routes whose model or provider is gone are left out: nothing can reach them."""
+    by_model: dict[str, list[Route]] = {model_id: [] for model_id in models}
+    for route in routes.values():
+        if route.model_id in models and route.provider_id in providers:
+            by_model[route.model_id].append(route)
+    ordered = {
+        model_id: tuple(sorted(found, key=lambda route: (route.priority, route.route_id)))
+        for model_id, found in by_model.items()
+    }
+    return Catalog(
+        version=version,
+        providers=MappingProxyType(dict(sorted(providers.items()))),
+        models=MappingProxyType(dict(sorted(models.items()))),
+        routes_by_model=MappingProxyType(ordered),
+    )
+
+
+EMPTY_CATALOG = build_catalog("0", providers={}, models={}, routes={})
