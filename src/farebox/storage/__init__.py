@@ -1,0 +1,1 @@
+"""PostgreSQL: embedded or external, its schema, its change feed and its pools."""
