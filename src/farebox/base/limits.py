@@ -1,0 +1,59 @@
+"""Named bounds. Each says what it bounds and why it has its size; operators change them in `farebox.toml`."""
+
+import msgspec
+
+
+class RequestLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[limits]`: what one request may ask for. None: the model's own maximum is the limit."""
+
+    max_output_tokens: int | None = None
+    max_prompt_chars: int | None = None
+    # Images, audio and files inside a request, before base64 is undone: what vision models accept in one call.
+    max_media_bytes: int = 20_000_000
+    # Choices of one call; each is held and paid for in full.
+    max_choices: int = 8
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[bounds]`: what one worker process takes on at once."""
+
+    # A request body: room for the media above in base64, and for a long conversation.
+    max_body_bytes: int = 32_000_000
+    # From the first byte of a request to the end of its body: slower clients hold a place without paying for it.
+    body_timeout_seconds: float = 30.0
+    # Calls in progress: beyond it the process answers 503 rather than slow everybody down.
+    max_concurrent_calls: int = 2_000
+    # Streams whose client left and that are read to their usage event: each holds an upstream connection.
+    max_concurrent_drains: int = 200
+    # How long such a stream may go on before it is cut and settled by what is known.
+    drain_timeout_seconds: float = 120.0
+    # API keys remembered per process, and unknown keys remembered as unknown.
+    max_cached_keys: int = 20_000
+    max_cached_unknown_keys: int = 20_000
+    # A JSON answer, which is parsed whole.
+    max_response_bytes: int = 32_000_000
+    # One event of a stream, which is parsed whole: what a stream buffers at most.
+    max_event_bytes: int = 4_000_000
+    # Silence to the client after which a comment is sent, below the 30 s after which proxies give up.
+    keep_alive_seconds: float = 10.0
+
+
+class Timeouts(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[timeouts]` towards providers; a provider of the catalog may override each."""
+
+    connect_timeout_seconds: float = 5.0
+    # To the first byte of the answer: long thinking before a JSON answer is normal.
+    first_byte_timeout_seconds: float = 300.0
+    # Between two chunks of a stream.
+    idle_timeout_seconds: float = 120.0
+    # Of a whole attempt.
+    total_timeout_seconds: float = 900.0
+
+
+class Recovery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[recovery]`: what happens to calls whose worker died."""
+
+    # Orphans are looked for this often.
+    sweep_seconds: float = 2.0
+    # An UNKNOWN call without a delivered-output watermark waits this long for late evidence, then is written off.
+    write_off_after_seconds: float = 86_400.0
