@@ -34,7 +34,8 @@ class Binaries:
 def find_binaries(account: Account | None, *, packages: Path | None = None, copies: Path = SYSTEM_FOLDER) -> Binaries:
     """The wheel's programs, or a copy of them where `account` (None: ourselves) cannot execute the wheel's.
 
-    `packages` is the folder that the wheel is installed in (default: found), `copies` where a copy goes. Raises OperatorError when the wheel has no binaries for this platform or the copy cannot be made.
+    `packages` is the folder that the wheel is installed in (default: found), `copies` where a copy goes.
+    Raises OperatorError when the wheel has no binaries for this platform or the copy cannot be made.
     """
     packages = packages or _packages_folder()
     folder = packages / _PACKAGE / _INSTALLATION / "bin"

@@ -1,0 +1,28 @@
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from farebox.storage.pool import Pool, open_pool
+from tests.database import TestCluster
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[TestCluster]:
+    """One PostgreSQL for the whole session."""
+    with TestCluster() as running:
+        yield running
+
+
+@pytest.fixture
+def dsn(cluster: TestCluster) -> Iterator[str]:
+    """A fresh database with the current schema, dropped after the test."""
+    address = cluster.fresh_database()
+    yield address
+    cluster.drop_database(address)
+
+
+@pytest.fixture
+async def pool(dsn: str) -> AsyncIterator[Pool]:
+    """A pool on the test's own database."""
+    async with open_pool(dsn) as opened:
+        yield opened
