@@ -1,0 +1,120 @@
+"""One request and its answer on the wire: reading the body, and writing with the faults that are a matter of bytes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from farebox_sandbox.calls import Call
+from farebox_sandbox.chunks import Stream
+from farebox_sandbox.connection import EXTENSION, ClientGone, Connection
+from farebox_sandbox.errors import UpstreamError, error_event
+from farebox_sandbox.faults import NO_DIRECTIVES, Directives
+
+MAX_BODY_BYTES = 64 * 2**20  # images in a request are base64 of up to 20 MB each
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+
+class Exchange:
+    """`directives` are set once the body is read; until then none hold."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
+        self.scope = scope
+        self.call = call
+        self.directives = NO_DIRECTIVES
+        self.connection: Connection = scope["extensions"][EXTENSION]
+        self._receive = receive
+        self._send = send
+
+    async def read_body(self, pause_seconds: float = 0.0) -> bytes:
+        """The request body, pausing before each read. Raises ClientGone, UpstreamError 413."""
+        parts: list[bytes] = []
+        more = True
+        while more:
+            if pause_seconds:
+                await self.connection.pause(pause_seconds)
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            parts.append(message.get("body", b""))
+            self.call.bytes_received += len(parts[-1])
+            more = message.get("more_body", False)
+            if self.call.bytes_received > MAX_BODY_BYTES:
+                raise UpstreamError(413, f"The request body is larger than {MAX_BODY_BYTES} bytes.")
+        return b"".join(parts)
+
+    async def answer(self, status: int, body: bytes, headers: Headers | None = None) -> None:
+        """A whole answer with its Content-Length. Raises ClientGone, HungUp."""
+        await self._start(status, "application/json", [*(headers or []), (b"content-length", b"%d" % len(body))])
+        await self._finish(body)
+
+    async def stream(self, stream: Stream) -> None:
+        """Server-sent events, paced as the directives say. Raises ClientGone, HungUp."""
+        directives = self.directives
+        await self._start(200, "text/event-stream; charset=utf-8", [(b"cache-control", b"no-cache")])
+        if not directives.disturbs_bytes and not directives.paces_chunks:
+            return await self._burst(stream)
+        await self._write(stream.opening)
+        for sent, chunk in enumerate(stream.chunks):
+            if sent == directives.error_mid_stream:
+                return await self._finish(error_event(directives))
+            if sent == directives.idle_after_chunks and directives.idle_seconds:
+                await self.connection.pause(directives.idle_seconds)
+            elif sent and directives.chunk_delay_seconds:
+                await self.connection.pause(directives.chunk_delay_seconds)
+            await self._write(chunk)
+            self.call.chunks_sent += 1
+        return await self._finish(stream.closing)
+
+    async def _burst(self, stream: Stream) -> None:
+        chunks = list(stream.chunks)
+        await self._finish(b"".join((stream.opening, *chunks, stream.closing)))
+        self.call.chunks_sent = len(chunks)
+
+    async def _start(self, status: int, content_type: str, headers: Headers) -> None:
+        directives = self.directives
+        if directives.delay_seconds:
+            await self.connection.pause(directives.delay_seconds)
+        self.call.status = status
+        shown_type = directives.wrong_content_type or content_type
+        all_headers = [(b"content-type", shown_type.encode()), (b"x-request-id", self.call.id.encode()), *headers]
+        all_headers += [(name.lower().encode(), value.encode()) for name, value in directives.extra_headers.items()]
+        await self._send({"type": "http.response.start", "status": status, "headers": all_headers})
+        if directives.first_byte_delay_seconds:
+            await self.connection.pause(directives.first_byte_delay_seconds)
+
+    async def _write(self, data: bytes) -> None:
+        if self.directives.disturbs_bytes:
+            await self._write_disturbed(data)
+        else:
+            await self._write_plain(data)
+
+    async def _write_plain(self, data: bytes, *, more: bool = True) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": more})
+        if self.connection.lost:
+            raise ClientGone
+        self.call.bytes_sent += len(data)
+
+    async def _write_disturbed(self, data: bytes) -> None:
+        directives: Directives = self.directives
+        if directives.crlf and self.call.stream:
+            data = data.replace(b"\n", b"\r\n")
+        cut = directives.cut_at_byte
+        left = len(data) if cut is None else max(0, cut - self.call.bytes_sent)
+        size = directives.split_bytes or len(data) or 1
+        for start in range(0, min(left, len(data)), size):
+            await self._write_plain(data[start : min(start + size, left)])
+            if directives.split_bytes:
+                await asyncio.sleep(0)  # the event loop joins what is written in one turn
+        if cut is not None and self.call.bytes_sent >= cut:
+            await self.connection.hang_up()
+
+    async def _finish(self, data: bytes) -> None:
+        if self.directives.disturbs_bytes:
+            await self._write_disturbed(data)
+            data = b""
+        await self._write_plain(data, more=False)
+        self.call.completed = True
