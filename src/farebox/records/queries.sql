@@ -1,0 +1,20 @@
+-- Named queries of the records. All but `record_call` are reads, off the path of a call.
+
+-- name: record_call
+-- Rides in the ledger's transaction. $1: a JSON array of rows.
+INSERT INTO call (workspace_id, call_id, key_id, model_id, route_id, provider_id, dialect, streamed, status, rule, evidence,
+                  error_code, price_version, service_tier, input_tokens, cached_input_tokens, cache_write_5m_tokens,
+                  cache_write_1h_tokens, output_tokens, reasoning_tokens, requests, held_nanos, charge_nanos,
+                  absorbed_nanos, cost_nanos, request_counted, idempotent, attempts, started_at, finished_at, first_byte_ms)
+SELECT r.workspace_id, r.call_id, r.key_id, r.model_id, r.route_id, r.provider_id, r.dialect, r.streamed, r.status, r.rule,
+       r.evidence, r.error_code, r.price_version, r.service_tier, r.input_tokens, r.cached_input_tokens,
+       r.cache_write_5m_tokens, r.cache_write_1h_tokens, r.output_tokens, r.reasoning_tokens, r.requests, r.held_nanos,
+       r.charge_nanos, r.absorbed_nanos, r.cost_nanos, r.request_counted, r.idempotent, r.attempts, r.started_at,
+       r.finished_at, r.first_byte_ms
+  FROM json_to_recordset($1::json) AS r (
+       workspace_id bigint, call_id uuid, key_id bigint, model_id text, route_id text, provider_id text, dialect text,
+       streamed boolean, status text, rule text, evidence text, error_code text, price_version text, service_tier text,
+       input_tokens bigint, cached_input_tokens bigint, cache_write_5m_tokens bigint, cache_write_1h_tokens bigint,
+       output_tokens bigint, reasoning_tokens bigint, requests bigint, held_nanos bigint, charge_nanos bigint,
+       absorbed_nanos bigint, cost_nanos bigint, request_counted boolean, idempotent boolean, attempts text,
+       started_at bigint, finished_at bigint, first_byte_ms int);
