@@ -14,6 +14,7 @@ Workload = Literal["text", "coding", "image", "video", "audio", "embedding"]
 OutputLimitField = Literal["max_tokens", "max_completion_tokens"]
 
 Tokens = Annotated[int, Meta(ge=0, le=100_000_000)]
+PositiveTokens = Annotated[int, Meta(gt=0, le=100_000_000)]
 # Longer than any model thinks; a timeout above it would only hide a hang.
 TimeoutSeconds = Annotated[float, Meta(gt=0, le=86_400)]
 
@@ -51,8 +52,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload = "text"
     owned_by: str = ""
     created: Annotated[int, Meta(ge=0)] = 0  # seconds since 1970 UTC
-    context_tokens: Annotated[Tokens, Meta(gt=0)]
-    max_output_tokens: Annotated[Tokens, Meta(gt=0)]
+    context_tokens: PositiveTokens
+    max_output_tokens: PositiveTokens
     template_overhead_tokens: Tokens = 64
     message_overhead_tokens: Tokens = 16
     tools_overhead_tokens: Tokens = 1_024
