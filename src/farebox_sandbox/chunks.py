@@ -45,11 +45,12 @@ class _Envelope:
         self._heads = [self._start + b',"choices":[{"index":%d,"delta":' % index for index in range(reply.choices)]
         self._null_usage = b',"usage":null' if reply.include_usage and not reply.directives.no_usage else b""
         self._tail = b',"logprobs":null,"finish_reason":null}]' + self._null_usage + b"}\n\n"
+        self._usage_every_chunk = reply.directives.usage_every_chunk
         self._delivered_tokens = 0
 
     def chunk(self, choice: int, delta: Piece) -> bytes:
         """A chunk in the middle of a choice."""
-        if self._reply.directives.usage_every_chunk:
+        if self._usage_every_chunk:
             return self._chunk_with_usage(choice, delta)
         return b"".join((self._heads[choice], delta[0], self._tail))
 
@@ -86,6 +87,8 @@ def stream_of(reply: Reply) -> Stream:
         for deltas in zip(*(_deltas(reply, choice) for choice in choices), strict=True)
         for choice, delta in enumerate(deltas)
     )
+    if reply.choices == 1:
+        chunks = (envelope.chunk(0, delta) for delta in _deltas(reply, 0))
     closing = [] if directives.no_finish else [envelope.finish(choice) for choice in choices]
     if reply.include_usage and not directives.no_usage and not directives.usage_every_chunk:
         closing.append(envelope.usage())

@@ -57,7 +57,8 @@ class Exchange:
         await self._start(200, "text/event-stream; charset=utf-8", [(b"cache-control", b"no-cache")])
         if not directives.disturbs_bytes and not directives.paces_chunks:
             return await self._burst(stream)
-        await self._write(stream.opening)
+        write = self._write_disturbed if directives.disturbs_bytes else self._write_plain
+        await write(stream.opening)
         for sent, chunk in enumerate(stream.chunks):
             if sent == directives.error_mid_stream:
                 return await self._finish(error_event(directives))
@@ -65,7 +66,7 @@ class Exchange:
                 await self.connection.pause(directives.idle_seconds)
             elif sent and directives.chunk_delay_seconds:
                 await self.connection.pause(directives.chunk_delay_seconds)
-            await self._write(chunk)
+            await write(chunk)
             self.call.chunks_sent += 1
         return await self._finish(stream.closing)
 
@@ -86,13 +87,7 @@ class Exchange:
         if directives.first_byte_delay_seconds:
             await self.connection.pause(directives.first_byte_delay_seconds)
 
-    async def _write(self, data: bytes) -> None:
-        if self.directives.disturbs_bytes:
-            await self._write_disturbed(data)
-        else:
-            await self._write_plain(data)
-
-    async def _write_plain(self, data: bytes, *, more: bool = True) -> None:
+    async def _write_plain(self, data: bytes, more: bool = True) -> None:
         await self._send({"type": "http.response.body", "body": data, "more_body": more})
         if self.connection.lost:
             raise ClientGone
@@ -116,5 +111,5 @@ class Exchange:
         if self.directives.disturbs_bytes:
             await self._write_disturbed(data)
             data = b""
-        await self._write_plain(data, more=False)
+        await self._write_plain(data, False)
         self.call.completed = True
