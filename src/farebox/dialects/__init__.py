@@ -1,0 +1,1 @@
+"""Wire formats of model APIs: bytes or parsed JSON in, frozen values out. No I/O, never async."""

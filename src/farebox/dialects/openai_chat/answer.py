@@ -1,0 +1,58 @@
+"""A JSON answer: its usage, and how much text it delivered."""
+
+from typing import Any
+
+import msgspec
+
+from farebox.base.errors import Problem
+from farebox.dialects.openai_chat.usage import Reported, read_usage
+
+
+class ChatAnswer(msgspec.Struct, frozen=True, gc=False):
+    """What the gateway needs of an answer; its bytes pass untouched."""
+
+    reported: Reported
+    service_tier: str | None
+    delivered_bytes: int
+
+
+class _Choice(msgspec.Struct, gc=False):
+    message: Any = None
+
+
+class _Body(msgspec.Struct, gc=False):
+    choices: list[_Choice]
+    usage: Any = None
+    service_tier: Any = None
+
+
+_body = msgspec.json.Decoder(_Body)
+_encode = msgspec.json.Encoder().encode
+
+
+def read_answer(body: bytes) -> ChatAnswer:
+    """Raises Problem `upstream_exception` when the body is not a chat completion."""
+    try:
+        answer = _body.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Problem("upstream_exception", "The provider's answer was not a chat completion.") from error
+    return ChatAnswer(
+        reported=read_usage(answer.usage),
+        service_tier=answer.service_tier if isinstance(answer.service_tier, str) else None,
+        delivered_bytes=sum(delivered_bytes(choice.message) for choice in answer.choices),
+    )
+
+
+def delivered_bytes(message: Any) -> int:
+    """The bytes of generated text in a message or delta: content, reasoning, refusals, tool arguments."""
+    if not isinstance(message, dict):
+        return 0
+    size = 0
+    for name, value in message.items():
+        if name == "role" or value is None:
+            continue
+        if isinstance(value, str):
+            size += len(value) if value.isascii() else len(value.encode())
+        else:
+            size += len(_encode(value))
+    return size

@@ -1,0 +1,104 @@
+"""A streamed answer as a fold: what the client sees and what the bill says come from one pass over the events."""
+
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+from farebox.dialects.openai_chat.answer import delivered_bytes
+from farebox.dialects.openai_chat.usage import MISSING, Reported, read_usage
+from farebox.dialects.sse import data_of, event_of
+
+DONE_EVENT = b"data: [DONE]\n\n"
+
+
+class Fate(Enum):
+    """What becomes of one event of the provider's stream."""
+
+    RELAY = "relay"  # on to the client, byte for byte
+    USAGE = "usage"  # a usage-only chunk: withheld until the bill is settled, then sent if the client asked for it
+    DONE = "done"  # the end marker: withheld until the bill is settled
+    BROKEN = "broken"  # an error chunk, or something that is no chunk: the stream has failed
+
+
+class _Choice(msgspec.Struct, gc=False):
+    index: Any = 0
+    delta: Any = None
+    finish_reason: Any = None
+
+
+class _Chunk(msgspec.Struct, gc=False):
+    choices: list[_Choice] | None = None
+    usage: Any = None
+    error: Any = None
+    service_tier: Any = None
+
+
+_chunk = msgspec.json.Decoder(_Chunk)
+_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_any = msgspec.json.Decoder()
+_encode = msgspec.json.Encoder().encode
+
+
+class ChatFold:
+    """Everything known of a stream so far. `delivered_bytes` counts generated text, `finished` its complete choices."""
+
+    __slots__ = ("delivered_bytes", "done", "events", "finished", "reported", "service_tier", "usage_event")
+
+    def __init__(self) -> None:
+        self.delivered_bytes = 0
+        self.events = 0
+        self.finished: set[int] = set()
+        self.done = False
+        self.reported: Reported = MISSING
+        self.service_tier: str | None = None
+        self.usage_event: bytes | None = None
+
+    def feed(self, event: bytes) -> Fate:
+        """Take one whole event."""
+        data = data_of(event)
+        if data is None:
+            return Fate.RELAY
+        if data == b"[DONE]":
+            self.done = True
+            return Fate.DONE
+        try:
+            chunk = _chunk.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return Fate.BROKEN
+        if chunk.error is not None:
+            return Fate.BROKEN
+        return self._fold(chunk, event)
+
+    def _fold(self, chunk: _Chunk, event: bytes) -> Fate:
+        self.events += 1
+        if isinstance(chunk.service_tier, str):
+            self.service_tier = chunk.service_tier
+        if chunk.usage is not None:
+            self.reported = read_usage(chunk.usage)
+        for choice in chunk.choices or ():
+            self.delivered_bytes += delivered_bytes(choice.delta)
+            if choice.finish_reason is not None and isinstance(choice.index, int):
+                self.finished.add(choice.index)
+        if chunk.usage is not None and not chunk.choices:
+            self.usage_event = event
+            return Fate.USAGE
+        return Fate.RELAY
+
+    def complete(self, choices: int) -> bool:
+        """Whether the answer came whole: the end marker, or a finish reason for every choice."""
+        return self.done or len(self.finished) >= choices
+
+
+def usage_event_with(event: bytes | None, facts: dict[str, object], *, model: str) -> bytes:
+    """The usage event that ends a stream, with cost and balance added to its `usage`; made up where there was none."""
+    fields: dict[str, Any] = {}
+    data = data_of(event) if event is not None else None
+    if data is not None:
+        fields.update(_fields.decode(data))
+    usage = _any.decode(fields["usage"]) if "usage" in fields else {}
+    usage = usage if isinstance(usage, dict) else {}
+    fields.setdefault("object", "chat.completion.chunk")
+    fields.setdefault("model", model)
+    fields.setdefault("choices", [])
+    return event_of(_encode({**fields, "usage": {**usage, **facts}}))
