@@ -68,6 +68,6 @@ def may(account: Account, path: Path, wanted: int) -> bool:
 
 
 def may_reach(account: Account, folder: Path) -> bool:
-    """Whether the account can pass through the folder and every folder above it."""
-    folder = folder.resolve()
-    return all(may(account, step, os.X_OK) for step in (folder, *folder.parents))
+    """Whether the account can pass through the folder and every folder above it, along symbolic links too."""
+    named, actual = folder.absolute(), folder.resolve()
+    return all(may(account, step, os.X_OK) for step in {named, *named.parents, actual, *actual.parents})

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psycopg
@@ -24,7 +24,7 @@ from psycopg import sql
 
 from farebox.base.errors import OperatorError
 from farebox.storage import placement as places
-from farebox.storage.binaries import MAJOR_VERSION, Binaries, find_binaries
+from farebox.storage.binaries import MAJOR_VERSION, SYSTEM_FOLDER, Binaries, find_binaries
 from farebox.storage.home import Home
 from farebox.storage.placement import Placement
 from farebox.storage.processes import postgres_processes, send, wait_until_gone
@@ -86,13 +86,22 @@ class _LeftoversInTheWay(Exception):
 class EmbeddedPostgres:
     """`start`, call `ensure_running` about once a second, `stop`; all from the main thread.
 
-    `report` receives progress lines for the operator. `settings` override single entries of SETTINGS.
+    `report` receives progress lines for the operator. `settings` override single entries of SETTINGS; as root,
+    `system_folder` takes the cluster or the programs where PostgreSQL's account cannot reach ours.
     """
 
-    def __init__(self, home: Home, report: Callable[[str], None], *, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Home,
+        report: Callable[[str], None],
+        *,
+        settings: Mapping[str, str] | None = None,
+        system_folder: Path = SYSTEM_FOLDER,
+    ) -> None:
         self._home = home
         self._report = report
         self._settings = {**SETTINGS, **(settings or {})}
+        self._system_folder = system_folder
         self._place: Placement | None = None
         self._binaries: Binaries | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -178,9 +187,9 @@ class EmbeddedPostgres:
 
     def _prepare(self) -> None:
         self._home.create()
-        self._place = places.place(self._home, self._report)
+        self._place = places.place(self._home, self._report, system_folder=self._system_folder)
         self._place.make_folders()
-        self._binaries = find_binaries(self._place.account)
+        self._binaries = find_binaries(self._place.account, copies=self._system_folder)
         if not self._place.data.exists():
             self._initialize()
         version = (self._place.data / "PG_VERSION").read_text().strip()

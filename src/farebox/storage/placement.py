@@ -95,8 +95,11 @@ def connection_string(home: Home, *, database: str = DATABASE) -> str:
     return make_conninfo(host=str(folder), port=PORT, user=SUPERUSER, dbname=database)
 
 
-def place(home: Home, report: Callable[[str], None]) -> Placement:
-    """Where the home's cluster is, or shall be made. Raises OperatorError, above all when a known cluster is gone."""
+def place(home: Home, report: Callable[[str], None], *, system_folder: Path = SYSTEM_FOLDER) -> Placement:
+    """Where the home's cluster is, or shall be made (in `system_folder` if the account cannot reach the home).
+
+    Raises OperatorError, above all when a known cluster is gone.
+    """
     cluster = _recorded_cluster(home) or _local_cluster(home)
     if (cluster / "data").exists():
         return Placement(home, cluster, _account_of_existing(cluster / "data"))
@@ -107,7 +110,7 @@ def place(home: Home, report: Callable[[str], None]) -> Placement:
         )
     account = unprivileged_account()
     if account is not None and _recorded_cluster(home) is None and not may_reach(account, home.database):
-        cluster = _elsewhere(home, report)
+        cluster = _elsewhere(home, report, system_folder)
         _write_durably(home.database / _LOCATION, f"{cluster}\n")
     return Placement(home, cluster, account)
 
@@ -156,17 +159,17 @@ def _account_of_existing(data: Path) -> Account | None:
     return None
 
 
-def _elsewhere(home: Home, report: Callable[[str], None]) -> Path:
+def _elsewhere(home: Home, report: Callable[[str], None], system_folder: Path) -> Path:
     """A new folder name; never a former home's cluster, whose secrets and schema this home does not know."""
     name = _digest(home.path.absolute())
     for number in range(_MAX_FORMER_CLUSTERS):
-        cluster = SYSTEM_FOLDER / (f"{name}-{number}" if number else name)
+        cluster = system_folder / (f"{name}-{number}" if number else name)
         if not cluster.exists():
             report(f"the database will live in {cluster}: the account that runs it cannot reach {home.path}")
             return cluster
         report(f"leaving alone {cluster}, the database of an earlier {home.path}")
     raise OperatorError(
-        f"{_MAX_FORMER_CLUSTERS} databases of deleted homes lie in {SYSTEM_FOLDER}",
+        f"{_MAX_FORMER_CLUSTERS} databases of deleted homes lie in {system_folder}",
         f"delete those named {name}-… that nobody needs",
     )
 

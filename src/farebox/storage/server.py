@@ -86,10 +86,18 @@ class _Visited(OpenDatabase):
 
 
 @contextmanager
-def open_database(home: Home, database_url: str | None, *, role: Role, report: Report) -> Iterator[OpenDatabase]:
+def open_database(
+    home: Home,
+    database_url: str | None,
+    *,
+    role: Role,
+    report: Report,
+    lock_seconds: float = SUPERVISOR_LOCK_SECONDS,
+) -> Iterator[OpenDatabase]:
     """Yield a database that answers, and give it back in the end. Call it from the main thread.
 
-    With a `database_url` that one is checked and used. Raises OperatorError, which never tells the password.
+    With a `database_url` that one is checked and used. A supervisor waits `lock_seconds` for another one to end.
+    Raises OperatorError, which never tells the password.
     """
     if database_url:
         check_external(database_url)
@@ -97,18 +105,17 @@ def open_database(home: Home, database_url: str | None, *, role: Role, report: R
         return
     home.create()
     with ExitStack() as resources:
-        yield (_supervise if role == "supervisor" else _visit)(home, report, resources)
-
-
-def _supervise(home: Home, report: Report, resources: ExitStack) -> OpenDatabase:
-    lock = _supervisor_lock(home)
-    if not lock.acquire_within(SUPERVISOR_LOCK_SECONDS):
-        raise OperatorError(
-            f"{lock.holder()} already runs the database of {home.path}",
-            "stop it first, or give this one another FAREBOX_HOME",
-        )
-    resources.callback(lock.release)
-    return _run(home, report, resources)
+        if role == "guest":
+            yield _visit(home, report, resources)
+            return
+        lock = _supervisor_lock(home)
+        if not lock.acquire_within(lock_seconds):
+            raise OperatorError(
+                f"{lock.holder()} already runs the database of {home.path}",
+                "stop it first, or give this one another FAREBOX_HOME",
+            )
+        resources.callback(lock.release)
+        yield _run(home, report, resources)
 
 
 def _visit(home: Home, report: Report, resources: ExitStack) -> OpenDatabase:
