@@ -5,7 +5,6 @@ set of tiers. The context tier follows from the whole input of the call, the ser
 provider reported, so both are known only afterwards: a hold therefore takes the dearest tier that could apply.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -54,7 +53,7 @@ class Line(NamedTuple):
     unit_picos: int
 
 
-def select_tier(tiers: Iterable[Tier], usage: Usage, service_tier: str | None) -> Tier:
+def select_tier(tiers: tuple[Tier, ...], usage: Usage, service_tier: str | None) -> Tier:
     """The tier that the usage is charged at. Raises ValueError when no tier applies.
 
     The highest threshold that the whole input is strictly above wins. A service tier that the price does not know
@@ -74,7 +73,7 @@ def select_tier(tiers: Iterable[Tier], usage: Usage, service_tier: str | None) -
     return chosen if chosen is not None else _dearest_tier(tiers, usage, total)
 
 
-def _dearest_tier(tiers: Iterable[Tier], usage: Usage, total_input_tokens: int) -> Tier:
+def _dearest_tier(tiers: tuple[Tier, ...], usage: Usage, total_input_tokens: int) -> Tier:
     reached = (tier for tier in tiers if _reachable(tier, total_input_tokens))
     return max(reached, key=lambda tier: _charge_picos(tier.rates, usage))
 
@@ -117,7 +116,7 @@ def charge_lines(tier: Tier, usage: Usage) -> tuple[Line, ...]:
 
 
 def ceiling_nanos(
-    tiers: Iterable[Tier], *, input_tokens_ceiling: int, output_tokens_ceiling: int, requests: int
+    tiers: tuple[Tier, ...], *, input_tokens_ceiling: int, output_tokens_ceiling: int, requests: int
 ) -> int:
     """The most that a call within these ceilings can cost, in nano-USD: the amount of a hold.
 

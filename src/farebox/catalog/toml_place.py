@@ -18,7 +18,7 @@ _FIELD_IN_MESSAGE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?
 _MISSING = re.compile(r"missing required field `(\w+)`")
 _SECRET = re.compile(
     r"\b(?:sk|pk|rk)[-_][A-Za-z0-9_-]{12,}|\bAIza[A-Za-z0-9_-]{16,}|\bAKIA[A-Z0-9]{12,}|\bAQ\.[A-Za-z0-9_-]{16,}"
-    r"|\b(?:gsk|hf|ghp|r8)_[A-Za-z0-9]{12,}|\bxai-[A-Za-z0-9]{12,}|\b[Bb]earer\s+\S{8,}"
+    r"|\b(?:gsk|hf|ghp|r8)_[A-Za-z0-9]{12,}|\bxai-[A-Za-z0-9]{12,}|\b[Bb]earer\s+[A-Za-z0-9._~+/=-]{16,}"
 )
 _OPAQUE = re.compile(r"(?=.*[0-9])(?:[0-9a-f]{32,}|(?=.*[A-Z])(?=.*[a-z])[A-Za-z0-9_+=-]{32,})")
 # What the type checker's own words do not tell an operator.
