@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from farebox.base.money import nanos_from_picos
-from farebox.base.usage import Usage as Usage
+from farebox.base.usage import Usage as Usage  # noqa: PLC0414 - what is priced is part of this module
 
 DEFAULT_SERVICE_TIER = "default"
 # What providers call the tier that everybody gets who asked for nothing else.
