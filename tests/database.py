@@ -18,13 +18,17 @@ from farebox.storage.migrate import migrate
 
 _PREFIX = "farebox-test-"
 _TEMPLATE = "farebox_template"
+# A memory file system makes a thousand small files fifteen times faster; a run needs a few hundred megabytes of it.
+_MEMORY, _DISK = Path("/dev/shm"), Path("/tmp")
+_MEMORY_NEEDED_BYTES = 2_000_000_000
 # A killed test run leaves its folder behind; nobody is still on the way to locking one that is older than this.
 _STALE_AFTER_SECONDS = 600
 
 
 def make_test_home() -> Home:
     """A home in a short folder that the account of PostgreSQL can reach even when the tests run as root."""
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp"))
+    roomy = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _MEMORY_NEEDED_BYTES
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_MEMORY if roomy else _DISK))
     folder.chmod(0o711)
     return Home(folder / "home")
 
@@ -84,7 +88,7 @@ class TestCluster:
 
 
 def _remove_stale_homes() -> None:
-    for folder in Path("/tmp").glob(f"{_PREFIX}*"):
+    for folder in (*_MEMORY.glob(f"{_PREFIX}*"), *_DISK.glob(f"{_PREFIX}*")):
         try:
             if time.time() - folder.stat().st_mtime < _STALE_AFTER_SECONDS:
                 continue

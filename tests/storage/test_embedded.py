@@ -55,14 +55,18 @@ def read_notes(dsn: str) -> list[str]:
         return [row[0] for row in connection.execute("SELECT text FROM note ORDER BY text")]
 
 
-def test_data_survives_a_stop_and_a_start(postgres: EmbeddedPostgres, home: Home, reports: list[str]) -> None:
-    write_note(postgres.start(), "kept")
-    assert postgres.is_running()
-    postgres.stop()
-    postgres.stop()
-    assert not postgres.is_running()
-    assert postgres_processes(data_folder(home)) == []
-    assert read_notes(postgres.start()) == ["kept"]
+def test_data_survives_a_stop_and_a_start(new_home: Home, reports: list[str]) -> None:
+    postgres = EmbeddedPostgres(new_home, reports.append)
+    try:
+        write_note(postgres.start(), "kept")
+        assert postgres.is_running()
+        postgres.stop()
+        postgres.stop()
+        assert not postgres.is_running()
+        assert postgres_processes(data_folder(new_home)) == []
+        assert read_notes(postgres.start()) == ["kept"]
+    finally:
+        postgres.stop()
     assert reports == ["creating the database (first start)", "starting PostgreSQL", "starting PostgreSQL"]
 
 
@@ -106,7 +110,7 @@ def test_a_busy_child_of_a_killed_server_does_not_stop_the_next_start(postgres: 
     dsn = postgres.start()
     busy = threading.Thread(target=_compute_for_a_minute, args=(dsn,))
     busy.start()
-    with psycopg.connect(dsn) as connection:
+    with psycopg.connect(dsn, autocommit=True) as connection:
         query = "SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT count(*) FROM generate%'"
         wait_for(lambda: connection.execute(query).fetchone() is not None)
     assert postgres.pid is not None
@@ -135,15 +139,17 @@ def test_a_killed_parent_leaves_no_process_behind_and_the_next_start_works(
     write_note(postgres.start(), "works")
 
 
-def test_a_first_start_that_is_killed_half_way_leaves_nothing_in_the_way(
-    postgres: EmbeddedPostgres, home: Home
-) -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT, str(home.path)]) as parent:
-        wait_for(lambda: bool(list(home.database.glob("cluster/initializing-*/global"))))
+def test_a_first_start_that_is_killed_half_way_leaves_nothing_in_the_way(new_home: Home, reports: list[str]) -> None:
+    postgres = EmbeddedPostgres(new_home, reports.append)
+    with subprocess.Popen([sys.executable, "-c", PARENT, str(new_home.path)]) as parent:
+        wait_for(lambda: bool(list(new_home.database.glob("cluster/initializing-*/global"))))
         parent.kill()
-    assert not data_folder(home).exists()
-    write_note(postgres.start(), "works")
-    wait_for(lambda: not list(home.database.glob("cluster/initializing-*/global/pg_control")))
+    assert not data_folder(new_home).exists()
+    try:
+        write_note(postgres.start(), "works")
+    finally:
+        postgres.stop()
+    wait_for(lambda: not list(new_home.database.glob("cluster/initializing-*/global/pg_control")))
 
 
 def test_a_stale_pid_file_that_names_another_live_program_is_no_obstacle(

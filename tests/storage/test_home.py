@@ -14,20 +14,20 @@ def test_the_home_is_what_the_environment_names_or_a_folder_here(tmp_path: Path)
     assert Home.of({"FAREBOX_HOME": ""}).path == Path.cwd() / ".farebox"
 
 
-def test_a_new_home_is_closed_to_other_users(home: Home) -> None:
-    home.create().create()
+def test_a_new_home_is_closed_to_other_users(new_home: Home) -> None:
+    new_home.create().create()
     # As root the database's account may pass through to the cluster, and see nothing on its way.
     passable = 0o700 if unprivileged_account() is None else 0o710
-    assert stat.S_IMODE(home.path.stat().st_mode) == passable
-    assert stat.S_IMODE(home.database.stat().st_mode) == passable
-    assert stat.S_IMODE(home.run.stat().st_mode) == 0o700
-    assert stat.S_IMODE(home.spool.stat().st_mode) == 0o700
+    assert stat.S_IMODE(new_home.path.stat().st_mode) == passable
+    assert stat.S_IMODE(new_home.database.stat().st_mode) == passable
+    assert stat.S_IMODE(new_home.run.stat().st_mode) == 0o700
+    assert stat.S_IMODE(new_home.spool.stat().st_mode) == 0o700
 
 
-def test_an_existing_folder_keeps_its_permissions(home: Home) -> None:
-    home.path.mkdir(mode=0o750)
-    home.create()
-    assert stat.S_IMODE(home.path.stat().st_mode) == 0o750
+def test_an_existing_folder_keeps_its_permissions(new_home: Home) -> None:
+    new_home.path.mkdir(mode=0o750)
+    new_home.create()
+    assert stat.S_IMODE(new_home.path.stat().st_mode) == 0o750
 
 
 @pytest.mark.parametrize("below", ["", "folder", "folder/deeper"])

@@ -46,15 +46,19 @@ def check_external(database_url: str) -> None:
 
 def _describe(database_url: str) -> str:
     """`user@host:port/name`, never the password."""
+    malformed = OperatorError(
+        "DATABASE_URL is not an address of a PostgreSQL database",
+        "write it like postgresql://user:password@host:5432/name, with special characters percent-encoded",
+    )
     try:
-        parts = conninfo_to_dict(database_url)
+        parts = {name: str(value) for name, value in conninfo_to_dict(database_url).items()}
     except psycopg.ProgrammingError:
-        raise OperatorError(
-            "DATABASE_URL is not an address of a PostgreSQL database",
-            "write it like postgresql://user:password@host:5432/name, with special characters percent-encoded",
-        ) from None
-    host, port = parts.get("host", "the local socket"), parts.get("port", 5432)
-    return f"{parts.get('user', '')}@{host}:{port}/{parts.get('dbname', '')}"
+        raise malformed from None
+    host, port, name = parts.get("host", ""), parts.get("port", "5432"), parts.get("dbname", "")
+    # A password with an unencoded @, : or / ends up split over these parts; showing them would show it.
+    if "@" in host + name or not port.replace(",", "").isdigit():
+        raise malformed from None
+    return f"{parts.get('user', '')}@{host or 'the local socket'}:{port}/{name}"
 
 
 def _explain(where: str, message: str) -> OperatorError:
