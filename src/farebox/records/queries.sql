@@ -18,3 +18,32 @@ SELECT r.workspace_id, r.call_id, r.key_id, r.model_id, r.route_id, r.provider_i
        output_tokens bigint, reasoning_tokens bigint, requests bigint, held_nanos bigint, charge_nanos bigint,
        absorbed_nanos bigint, cost_nanos bigint, request_counted boolean, idempotent boolean, attempts text,
        started_at bigint, finished_at bigint, first_byte_ms int);
+
+-- name: calls
+-- Newest first along the primary key. The ids carry the moment, so a range of dates is a range of ids and reads only
+-- its partitions.
+SELECT workspace_id, call_id, key_id, model_id, route_id, provider_id, dialect, streamed, status, rule, evidence, error_code,
+       price_version, service_tier, input_tokens, cached_input_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
+       output_tokens, reasoning_tokens, requests, held_nanos, charge_nanos, absorbed_nanos, cost_nanos, request_counted,
+       idempotent, attempts, started_at, finished_at, first_byte_ms
+  FROM call
+ WHERE workspace_id = %(workspace_id)s AND call_id >= %(from_id)s AND call_id < %(before_id)s
+   AND (%(model_id)s::text IS NULL OR model_id = %(model_id)s)
+   AND (%(key_id)s::bigint IS NULL OR key_id = %(key_id)s)
+   AND (%(status)s::text IS NULL OR status = %(status)s)
+   AND (%(streamed)s::boolean IS NULL OR streamed = %(streamed)s)
+ ORDER BY call_id DESC LIMIT %(most)s;
+
+-- name: scan_floor
+-- The id at which a filtered page stops looking, so that a filter which matches nothing costs no more than one that
+-- matches everything; no row when fewer are left.
+SELECT call_id FROM call
+ WHERE workspace_id = %(workspace_id)s AND call_id >= %(from_id)s AND call_id < %(before_id)s
+ ORDER BY call_id DESC OFFSET %(scan)s LIMIT 1;
+
+-- name: call
+SELECT workspace_id, call_id, key_id, model_id, route_id, provider_id, dialect, streamed, status, rule, evidence, error_code,
+       price_version, service_tier, input_tokens, cached_input_tokens, cache_write_5m_tokens, cache_write_1h_tokens,
+       output_tokens, reasoning_tokens, requests, held_nanos, charge_nanos, absorbed_nanos, cost_nanos, request_counted,
+       idempotent, attempts, started_at, finished_at, first_byte_ms
+  FROM call WHERE workspace_id = %(workspace_id)s AND call_id = %(call_id)s;
