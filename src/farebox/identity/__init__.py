@@ -1,0 +1,1 @@
+"""Who calls: workspaces, their API keys, and what each key may do."""

@@ -1,0 +1,79 @@
+"""Workspaces and keys as values."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import msgspec
+
+# The closed list of what a key may be allowed to do, in the order in which it is shown.
+SCOPES = (
+    "chat.completions",
+    "responses",
+    "messages",
+    "embeddings",
+    "images",
+    "videos",
+    "audio",
+    "models.read",
+    "usage.read",
+    "keys.manage",
+)
+# What a key gets when nobody says otherwise: everything but the power over other keys.
+DEFAULT_SCOPES = frozenset(SCOPES) - {"keys.manage"}
+
+
+class Kind(StrEnum):
+    """What a workspace is for."""
+
+    CUSTOMER = "customer"
+    RESELLER = "reseller"
+    CHILD = "child"  # of a reseller
+    X402_PAYER = "x402_payer"  # one per wallet
+    VISITOR = "visitor"  # of the playground
+
+
+class Status(StrEnum):
+    """Whether a workspace's keys work."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+
+
+class Workspace(msgspec.Struct, frozen=True):
+    """A customer account. `created_at`: microseconds since 1970 UTC."""
+
+    workspace_id: int
+    name: str
+    kind: Kind
+    status: Status
+    created_at: int
+
+
+class KeyRecord(msgspec.Struct, frozen=True):
+    """What a call needs to know of its key. `allowed_models` None: all; `expires_at` in microseconds, None: never."""
+
+    workspace_id: int
+    key_id: int
+    name: str
+    visible_prefix: str
+    scopes: frozenset[str]
+    allowed_models: frozenset[str] | None
+    expires_at: int | None
+    active: bool
+    workspace_active: bool
+
+
+class KeyListing(msgspec.Struct, frozen=True):
+    """A key as its owner sees it; moments in microseconds since 1970 UTC."""
+
+    record: KeyRecord
+    created_at: int
+    revoked_at: int | None
+
+
+@dataclass(frozen=True)
+class CreatedKey:
+    """A new key. `secret` exists only here: show it once."""
+
+    record: KeyRecord
+    secret: str = field(repr=False)
