@@ -1,14 +1,15 @@
 import asyncio
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from farebox.storage.changes import ChangeFeed
 from farebox.storage.embedded import EmbeddedPostgres
+from farebox.storage.home import Home
 
 
 class Heard:
@@ -31,6 +32,38 @@ async def heard(dsn: str) -> AsyncIterator[Heard]:
     await until(lambda: heard.feed.alive)
     yield heard
     await heard.feed.stop()
+
+
+class Relay:
+    """Stands between a client and the database; while `silent`, it keeps connections open and lets nothing through.
+
+    Stopping the server's process would be silence too, but a killed test run would leave it stopped for ever.
+    """
+
+    def __init__(self, dsn: str, folder: Path) -> None:
+        parts = conninfo_to_dict(dsn)
+        self._target = f"{parts['host']}/.s.PGSQL.{parts['port']}"
+        self._own = str(folder / f".s.PGSQL.{parts['port']}")
+        self.dsn = make_conninfo(dsn, host=str(folder))
+        self.silent = False
+
+    async def __aenter__(self) -> "Relay":
+        self._server = await asyncio.start_unix_server(self._serve, self._own)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        await self._server.wait_closed()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_unix_connection(self._target)
+        await asyncio.gather(self._pass_on(reader, far_writer), self._pass_on(far_reader, writer))
+
+    async def _pass_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        while chunk := await source.read(65_536):
+            if not self.silent:
+                target.write(chunk)
+        target.close()
 
 
 async def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> float:
@@ -71,19 +104,21 @@ async def test_no_change_is_missed_while_the_feed_proves_itself_alive(heard: Hea
     assert [int(subject) for _, subject in heard.changes] == list(range(60))
 
 
-async def test_a_silent_database_is_noticed_after_a_second_and_the_feed_comes_back(heard: Heard, dsn: str) -> None:
-    silent = listener_of(dsn)
-    losses = heard.losses
-    os.kill(silent, signal.SIGSTOP)
-    try:
+async def test_a_silent_database_is_noticed_after_a_second_and_the_feed_comes_back(dsn: str, new_home: Home) -> None:
+    async with Relay(dsn, new_home.path.parent) as relay:
+        heard = Heard(relay.dsn)
+        heard.feed.start()
+        await until(lambda: heard.feed.alive)
+        losses = heard.losses
+        relay.silent = True
         assert 0.5 < await until(lambda: not heard.feed.alive) < 2.0
         assert heard.losses == losses + 1
+        relay.silent = False
         await until(lambda: heard.feed.alive)
         assert heard.losses == losses + 2
-    finally:
-        os.kill(silent, signal.SIGCONT)
-    notify(dsn, "key:1")
-    await until(lambda: heard.changes == [("key", "1")])
+        notify(dsn, "key:1")
+        await until(lambda: heard.changes == [("key", "1")])
+        await heard.feed.stop()
 
 
 async def test_a_broken_connection_drops_the_caches_at_once(heard: Heard, dsn: str) -> None:

@@ -14,7 +14,7 @@ import pytest
 from farebox.base.errors import OperatorError
 from farebox.storage.account import unprivileged_account
 from farebox.storage.binaries import find_binaries
-from farebox.storage.embedded import EmbeddedPostgres
+from farebox.storage.embedded import LOG_LIMIT_BYTES, EmbeddedPostgres
 from farebox.storage.home import Home
 from farebox.storage.placement import place
 from farebox.storage.processes import postgres_processes
@@ -23,7 +23,7 @@ from tests.database import make_test_home, remove_test_home
 PARENT = """
 import sys, time
 from pathlib import Path
-from farebox.storage.embedded import EmbeddedPostgres
+from farebox.storage.embedded import LOG_LIMIT_BYTES, EmbeddedPostgres
 from farebox.storage.home import Home
 EmbeddedPostgres(Home(Path(sys.argv[1])), lambda line: None).start()
 print("started", flush=True)
@@ -103,7 +103,49 @@ def test_a_killed_server_is_started_again_with_its_data(postgres: EmbeddedPostgr
 
     wait_for(answers)
     assert read_notes(dsn) == ["kept"]
-    assert any("was ended by SIGKILL; starting it again" in line for line in reports)
+    assert any("was ended by SIGKILL; starting it again in 0 s" in line for line in reports)
+
+
+def test_a_server_that_dies_again_at_once_is_restarted_more_slowly(
+    postgres: EmbeddedPostgres, reports: list[str]
+) -> None:
+    postgres.start()
+    for _ in range(2):
+        assert postgres.pid is not None
+        os.kill(postgres.pid, signal.SIGKILL)
+        wait_for(lambda: not postgres.is_running())
+        postgres.ensure_running()
+    assert not postgres.is_running()
+    assert "starting it again in 1 s" in reports[-1]
+
+    def restarted() -> bool:
+        postgres.ensure_running()
+        return postgres.is_running()
+
+    wait_for(restarted)
+
+
+def test_a_long_recovery_is_waited_for_and_reported(home: Home, reports: list[str]) -> None:
+    # Archive recovery asks this command for each file that it could need.
+    settings = {"restore_command": "sleep 1; exit 1"}
+    postgres = EmbeddedPostgres(home, reports.append, settings=settings)
+    (data_folder(home) / "recovery.signal").touch()
+    try:
+        write_note(postgres.start(), "works")
+    finally:
+        postgres.stop()
+    assert "PostgreSQL is recovering … 3 s" in reports
+
+
+def test_the_log_is_bounded_and_one_former_part_is_kept(postgres: EmbeddedPostgres, home: Home) -> None:
+    postgres.start()
+    log = home.run / "postgresql.log"
+    os.truncate(log, LOG_LIMIT_BYTES + 1)
+    postgres.ensure_running()
+    assert log.stat().st_size == 0
+    assert (home.run / "postgresql.log.1").stat().st_size == LOG_LIMIT_BYTES + 1
+    postgres.stop()
+    assert "fast shutdown" in log.read_text()
 
 
 def test_a_busy_child_of_a_killed_server_does_not_stop_the_next_start(postgres: EmbeddedPostgres, home: Home) -> None:

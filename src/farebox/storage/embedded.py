@@ -59,6 +59,8 @@ SETTINGS = {
     "fsync": "on",
     "synchronous_commit": "on",
     "full_page_writes": "on",
+    # "Ready" must mean that it takes writes, also while an operator's restore from an archive still runs.
+    "hot_standby": "off",
     # Enough for base backups and archiving; room for half an hour of heavy traffic between checkpoints.
     "wal_level": "replica",
     "min_wal_size": "256MB",
@@ -158,7 +160,7 @@ class EmbeddedPostgres:
             self._follow(process)
             return
         if self._restart_at == 0.0:
-            self._note_end(code)
+            self._schedule_restart(_how_ended(code))
         if time.monotonic() >= self._restart_at:
             self._restart()
 
@@ -294,20 +296,19 @@ class EmbeddedPostgres:
         else:
             self._report_recovery()
 
-    def _note_end(self, code: int) -> None:
+    def _schedule_restart(self, why: str) -> None:
         delay_seconds = RESTART_DELAYS_SECONDS[min(self._failures, len(RESTART_DELAYS_SECONDS) - 1)]
         self._failures += 1
         self._restart_at = time.monotonic() + delay_seconds
         last_line = self._log_since_spawn().strip().rpartition("\n")[2]
-        self._report(f"PostgreSQL {_how_ended(code)}; starting it again ({last_line or 'it logged nothing'})")
+        self._report(f"PostgreSQL {why}; starting it again in {delay_seconds:.0f} s (its last words: {last_line})")
 
     def _restart(self) -> None:
         try:
             self._clear_leftovers()
             self._spawn()
         except (OperatorError, OSError) as error:
-            self._note_end(0)
-            self._report(f"PostgreSQL cannot be started: {error}")
+            self._schedule_restart(f"cannot be started: {error}")
 
     def _clear_leftovers(self) -> None:
         """End every process of an earlier start and remove its pid files. We hold the lock: none of them is wanted."""

@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from farebox.base.errors import OperatorError
-from farebox.storage.account import unprivileged_account
+from farebox.storage.account import Account, unprivileged_account
 
 _PRIVATE = 0o700
 # As root the database's account must be able to pass through (not list) the folders above its cluster.
@@ -71,7 +72,13 @@ def _make_private(folder: Path, *, passable: bool = False) -> None:
         if not folder.is_dir():
             raise
         return
-    account = unprivileged_account() if passable else None
+    if passable:
+        # Where this is not possible the folder stays private, and the cluster will be placed elsewhere.
+        with suppress(OSError, OperatorError):
+            _let_pass(folder, unprivileged_account())
+
+
+def _let_pass(folder: Path, account: Account | None) -> None:
     if account is not None:
         os.chown(folder, -1, account.gid)
         folder.chmod(_PASSABLE_BY_GROUP)
