@@ -13,6 +13,14 @@ import msgspec
 from farebox.ledger.lifecycle import Step
 
 
+class Cost(msgspec.Struct, frozen=True, gc=False):
+    """What a provider may bill for an attempt that failed: `cost_account` debited, `payable_account` credited."""
+
+    cost_account: str
+    payable_account: str
+    cost_nanos: int
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True, tag=True, gc=False):
     """What all commands carry."""
 
@@ -95,7 +103,8 @@ class Dispatch(HoldCommand, frozen=True, kw_only=True, gc=False):
 class Settle(HoldCommand, frozen=True, kw_only=True, gc=False):
     """Charge what was used and give the rest back. Late when the hold was UNKNOWN.
 
-    `cost_nanos` is what the provider will bill: debited to `cost_account`, credited to `payable_account`.
+    `cost_nanos` is what the provider will bill: debited to `cost_account`, credited to `payable_account`;
+    `failed_costs` is what earlier attempts may cost besides.
     """
 
     charge_nanos: int
@@ -104,6 +113,7 @@ class Settle(HoldCommand, frozen=True, kw_only=True, gc=False):
     cost_account: str
     payable_account: str
     count_request: bool
+    failed_costs: tuple[Cost, ...] = ()
 
 
 class Release(HoldCommand, frozen=True, kw_only=True, gc=False):
@@ -113,6 +123,7 @@ class Release(HoldCommand, frozen=True, kw_only=True, gc=False):
     cost_nanos: int = 0
     cost_account: str = ""
     payable_account: str = ""
+    failed_costs: tuple[Cost, ...] = ()
 
 
 class Lose(HoldCommand, frozen=True, kw_only=True, gc=False):

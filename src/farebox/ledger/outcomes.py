@@ -34,6 +34,7 @@ class Refusal(msgspec.Struct, frozen=True, gc=False):
     required_nanos: int = 0
     available_nanos: int = 0
     held_nanos: int = 0
+    balance_nanos: int = 0  # what is available in all, whatever refused the hold
     limit: Limit | None = None
     window: Window | None = None
     hold_id: UUID | None = None

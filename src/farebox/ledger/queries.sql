@@ -27,12 +27,6 @@ SELECT workspace_id, hold_id, state, amount_nanos, reserved_at, memo, progress
  WHERE state IN (1, 2, 5) AND owner_id = ANY (%(owners)s) AND state = ANY (%(states)s)
  ORDER BY reserved_at LIMIT %(most)s;
 
--- name: own_open_holds
--- Open holds of a living worker that are older than a moment: those it no longer knows have leaked.
-SELECT workspace_id, hold_id, state FROM ledger_hold
- WHERE state IN (1, 2) AND owner_id = %(owner)s AND reserved_at < %(before)s
- ORDER BY reserved_at LIMIT 500;
-
 -- name: write_progress
 -- Delivered-output watermarks of running streams, all of a worker's in one statement.
 UPDATE ledger_hold h SET progress = r.progress

@@ -156,9 +156,10 @@ def _reserve(book: Book, command: Reserve) -> Outcome:
         return Refusal(Reason.INVALID_AMOUNT)
     limits = book.limits_of(command.key_id) if book.limits else []
     refusal = _claim_refusal(book, command) or (_limit_refusal(book, command, limits) if limits else None)
-    if refusal is not None:
-        return refusal
     funding = book.funding(command.now_micros)
+    if refusal is not None:
+        balance_nanos = sum(account.available_nanos for account in funding)
+        return msgspec.structs.replace(refusal, balance_nanos=balance_nanos)
     slices = _slices(funding, command.amount_nanos)
     if slices is None:
         available_nanos = sum(account.available_nanos for account in funding)
@@ -244,7 +245,13 @@ def _slices(funding: list[Account], amount_nanos: int) -> dict[int, int] | None:
 def _short_of(required_nanos: int, available_nanos: int, held_nanos: int) -> Refusal:
     suffices_later = available_nanos + held_nanos >= required_nanos
     reason = Reason.BALANCE_HELD if suffices_later else Reason.INSUFFICIENT_BALANCE
-    return Refusal(reason, required_nanos=required_nanos, available_nanos=available_nanos, held_nanos=held_nanos)
+    return Refusal(
+        reason,
+        required_nanos=required_nanos,
+        available_nanos=available_nanos,
+        held_nanos=held_nanos,
+        balance_nanos=available_nanos,
+    )
 
 
 def _move(book: Book, command: HoldCommand) -> Outcome:
@@ -279,7 +286,7 @@ def _settle(draft: Draft, command: Settle, hold: Hold, state: HoldState) -> Outc
         draft.spend(account_id, taken_nanos, command.revenue_account)
         uncovered_nanos -= taken_nanos
     draft.enter(OVERRUN_ABSORBED, command.revenue_account, uncovered_nanos)
-    draft.enter(command.cost_account, command.payable_account, command.cost_nanos)
+    _enter_costs(draft, command)
     _expire_slices(draft, hold)
     charge_nanos = command.charge_nanos - uncovered_nanos
     draft.count(hold, held=-1, requests=int(command.count_request), charge_nanos=charge_nanos)
@@ -304,7 +311,7 @@ def _takes(draft: Draft, hold: Hold, charge_nanos: int) -> dict[int, int]:
 
 def _release(draft: Draft, command: Release, hold: Hold, state: HoldState) -> Outcome:
     _give_back(draft, hold)
-    draft.enter(command.cost_account, command.payable_account, command.cost_nanos)
+    _enter_costs(draft, command)
     _expire_slices(draft, hold)
     draft.count(hold, held=-1, requests=int(command.count_request), charge_nanos=0)
     return _effects(draft, _finished(hold, state, command, 0, 0))
@@ -316,6 +323,12 @@ def _write_off(draft: Draft, command: WriteOff, hold: Hold, state: HoldState) ->
     _expire_slices(draft, hold)
     draft.count(hold, held=-1, requests=0, charge_nanos=0)
     return _effects(draft, _finished(hold, state, command, 0, 0))
+
+
+def _enter_costs(draft: Draft, command: Settle | Release) -> None:
+    draft.enter(command.cost_account, command.payable_account, command.cost_nanos)
+    for cost in command.failed_costs:
+        draft.enter(cost.cost_account, cost.payable_account, cost.cost_nanos)
 
 
 def _give_back(draft: Draft, hold: Hold) -> None:

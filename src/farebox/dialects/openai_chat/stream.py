@@ -18,6 +18,7 @@ class Fate(Enum):
     RELAY = "relay"  # on to the client, byte for byte
     USAGE = "usage"  # a usage-only chunk: withheld until the bill is settled, then sent if the client asked for it
     DONE = "done"  # the end marker: withheld until the bill is settled
+    COMMENT = "comment"  # a keep-alive or a field without data, which crashes some clients: dropped
     BROKEN = "broken"  # an error chunk, or something that is no chunk: the stream has failed
 
 
@@ -58,7 +59,7 @@ class ChatFold:
         """Take one whole event."""
         data = data_of(event)
         if data is None:
-            return Fate.RELAY
+            return Fate.COMMENT
         if data == b"[DONE]":
             self.done = True
             return Fate.DONE

@@ -1,0 +1,1 @@
+"""The paid call. Read `spend.py` first: hold → forward → settle."""

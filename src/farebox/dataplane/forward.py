@@ -1,0 +1,219 @@
+"""Attempts: routes in order, until one answers. A failure before the first byte falls back to the next route."""
+
+import asyncio
+from typing import NamedTuple
+
+import structlog
+
+from farebox.base.errors import Problem
+from farebox.base.ids import show_call, step_id
+from farebox.catalog.model import Route
+from farebox.catalog.rules import charge_nanos
+from farebox.dataplane.admit import BYTES_PER_TOKEN_FOR_COSTS, estimated_usage
+from farebox.dataplane.call import Call
+from farebox.dataplane.parts import Parts
+from farebox.dataplane.rules import Ending
+from farebox.dialects.openai_chat.request import upstream_body
+from farebox.ledger.batcher import LedgerFault, LedgerUnavailable
+from farebox.ledger.commands import Cost, Dispatch
+from farebox.ledger.outcomes import Refusal
+from farebox.providers.client import (
+    MAX_ERROR_BODY_BYTES,
+    FailureKind,
+    UpstreamFailure,
+    UpstreamResponse,
+    Waits,
+    waits_for,
+)
+from farebox.records.call import Attempt
+
+PATH = "/chat/completions"
+# Routes tried for one call: more would keep a client waiting longer than its own retry.
+MAX_ATTEMPTS = 4
+# What a client is told to wait when the provider did not say.
+DEFAULT_RETRY_SECONDS = 5
+MAX_RETRY_SECONDS = 120
+
+_REJECTED = frozenset({400, 404, 413, 422})
+_REFUSED_KEY = frozenset({401, 402, 403})
+
+_log = structlog.get_logger(__name__)
+
+
+class Relayed(NamedTuple):
+    """A provider's own error answer, to be passed on as it is."""
+
+    status: int
+    body: bytes
+
+
+class CallFailed(Exception):
+    """No route answered, or the one that did found fault with the request."""
+
+    def __init__(self, ending: Ending, problem: Problem, relayed: Relayed | None = None) -> None:
+        super().__init__(problem.code)
+        self.ending = ending
+        self.problem = problem
+        self.relayed = relayed
+
+
+class Forwarding:
+    """The attempts of one call."""
+
+    def __init__(self, parts: Parts, call: Call) -> None:
+        self._parts = parts
+        self._call = call
+        self._routes = iter(call.admission.routes[:MAX_ATTEMPTS])
+        self._number = 0
+        self._loop = asyncio.get_running_loop()
+        self._began_at = self._loop.time()
+        self._deadline: float | None = None
+        self._failure = CallFailed(Ending.FAILED, Problem("upstream_exception", "No provider answered."))
+        self.waits = Waits(0, 0, 0, 0)
+
+    async def open(self) -> UpstreamResponse:
+        """The first successful answer of the routes that are left. Raises CallFailed when there is none."""
+        for route in self._routes:
+            await self._begin(route)
+            try:
+                response = await self._post(route)
+            except UpstreamFailure as failure:
+                self.failed(failure.kind)
+                continue
+            if 200 <= response.status < 300:
+                self._note("answered", response.status)
+                self._parts.accounts.woke(route.provider_id)
+                self._call.may_have_cost = True
+                return response
+            await self._refused(route, response)
+        raise self._failure
+
+    async def _begin(self, route: Route) -> None:
+        """Record the next attempt before its first byte; the first one was recorded with the hold."""
+        self._number += 1
+        self._call.route = route
+        self._began_at = self._loop.time()
+        provider = self._parts.catalog().providers.get(route.provider_id)
+        if provider is None:
+            raise self._failure
+        self.waits = waits_for(provider, self._parts.timeouts)
+        if self._deadline is None:
+            self._deadline = self._began_at + self.waits.total
+        if self._began_at >= self._deadline:
+            raise self._failure
+        if self._number > 1:
+            await self._dispatch_again()
+
+    async def _dispatch_again(self) -> None:
+        call = self._call
+        command = Dispatch(
+            workspace_id=call.workspace_id,
+            command_id=step_id(call.call_id, self._number),
+            now_micros=self._parts.clock(),
+            hold_id=call.call_id,
+            attempt=self._number,
+        )
+        try:
+            outcome = await self._parts.ledger.submit(command)
+        except (LedgerUnavailable, LedgerFault) as error:
+            raise self._failure from error
+        if isinstance(outcome, Refusal):
+            raise self._failure
+
+    async def _post(self, route: Route) -> UpstreamResponse:
+        provider = self._parts.catalog().providers[route.provider_id]
+        endpoint = self._parts.accounts.endpoint(provider)
+        if endpoint is None:
+            raise UpstreamFailure(FailureKind.CONNECT)
+        admission = self._call.admission
+        body = upstream_body(
+            admission.request,
+            model=route.upstream_model,
+            output_limit=admission.output_limit,
+            output_field=provider.output_limit_field,
+            stream_usage=provider.stream_usage,
+        )
+        return await self._parts.client.post(endpoint, PATH, body, self.waits)
+
+    def failed(self, kind: FailureKind) -> None:
+        """This attempt broke before its first event; note it, and what it may cost all the same."""
+        self._call.may_have_cost = False
+        self._note(kind.value, None)
+        if kind.may_have_cost:
+            self._accrue()
+        if kind.timed_out:
+            problem = Problem("upstream_timeout", "The provider did not answer in time; the reservation was released.")
+            self._failure = CallFailed(Ending.TIMED_OUT, problem)
+        else:
+            self._failure = CallFailed(Ending.FAILED, _exception())
+
+    def broke(self, outcome: str) -> None:
+        """An answer began well but was no answer: nothing of it reached the client."""
+        self._call.may_have_cost = False
+        self._note(outcome, None)
+        self._accrue()
+        self._failure = CallFailed(Ending.FAILED, _exception())
+
+    def _accrue(self) -> None:
+        price = self._call.route.price
+        if price is None:
+            return
+        usage = estimated_usage(self._call.prompt_bytes, 0, bytes_per_token=BYTES_PER_TOKEN_FOR_COSTS)
+        provider_id = self._call.route.provider_id
+        cost_nanos = charge_nanos(price.cost_tiers, usage, None)
+        self._call.failed_costs.append(
+            Cost(f"provider_cost_unbilled:{provider_id}", f"provider_payable:{provider_id}", cost_nanos)
+        )
+
+    async def _refused(self, route: Route, response: UpstreamResponse) -> None:
+        """An error status: pass it on, or try the next route. Raises CallFailed to pass it on."""
+        try:
+            if response.status in _REJECTED:
+                await self._reject(response)
+            elif response.status in _REFUSED_KEY:
+                self._note("credential_refused", response.status)
+                self._parts.accounts.rest(route.provider_id)
+                _log.error("provider refused our key", provider=route.provider_id, status=response.status)
+                self._failure = CallFailed(Ending.FAILED, _exception())
+            elif response.status == 429:
+                self._note("rate_limited", 429)
+                self._failure = CallFailed(Ending.LIMITED, _limited(response.retry_after_seconds))
+            else:
+                self._note("error_status", response.status)
+                self._failure = CallFailed(Ending.FAILED, _exception())
+        finally:
+            response.close()
+
+    async def _reject(self, response: UpstreamResponse) -> None:
+        self._note("rejected", response.status)
+        try:
+            async with asyncio.timeout(self.waits.idle):
+                body = await response.body(MAX_ERROR_BODY_BYTES)
+        except (UpstreamFailure, TimeoutError):
+            body = b""
+        problem = Problem("upstream_rejected", "The provider rejected this request; the reservation was released.")
+        relayed = Relayed(response.status, body if response.content_type == "application/json" else b"")
+        raise CallFailed(Ending.REJECTED, problem, relayed)
+
+    def _note(self, outcome: str, status: int | None) -> None:
+        """Write the attempt down; a later word on the same attempt replaces the earlier one."""
+        route = self._call.route
+        milliseconds = int((self._loop.time() - self._began_at) * 1_000)
+        attempts = self._call.attempts
+        if len(attempts) >= self._number:
+            status = status or attempts[-1].status
+            attempts.pop()
+        attempts.append(Attempt(route.route_id, route.provider_id, outcome, status, milliseconds))
+        if outcome != "answered":
+            _log.warning("attempt failed", call_id=show_call(self._call.call_id), route=route.route_id, outcome=outcome)
+        self._parts.metrics.attempts.labels(route.provider_id, outcome).inc()
+
+
+def _exception() -> Problem:
+    return Problem("upstream_exception", "The provider failed; the reservation was released.")
+
+
+def _limited(retry_after_seconds: int | None) -> Problem:
+    wait = min(retry_after_seconds or DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS)
+    message = f"The provider is at its rate limit; the reservation was released. Try again in {wait} s."
+    return Problem("rate_limit_exceeded", message, retry_after_seconds=wait)

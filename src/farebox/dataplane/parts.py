@@ -1,0 +1,46 @@
+"""What the data plane is made of. Built once per process by the composition root."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from farebox.base.brand import Brand
+from farebox.base.clock import Clock
+from farebox.base.limits import Bounds, RequestLimits, Timeouts
+from farebox.catalog.model import Catalog
+from farebox.dataplane.gate import Gate
+from farebox.dataplane.metrics import Metrics
+from farebox.dataplane.spool import Spool
+from farebox.dataplane.streams import Streams
+from farebox.identity.model import KeyRecord
+from farebox.ledger.batcher import Batcher
+from farebox.providers.accounts import Accounts
+from farebox.providers.client import UpstreamClient
+
+Headers = list[tuple[bytes, bytes]]
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Everything a call needs, and nothing that it makes itself."""
+
+    brand: Brand
+    limits: RequestLimits
+    bounds: Bounds
+    timeouts: Timeouts
+    clock: Clock
+    owner_id: int
+    low_balance_nanos: int
+    authenticate: Callable[[Headers], Awaitable[KeyRecord]]
+    catalog: Callable[[], Catalog]
+    accounts: Accounts
+    client: UpstreamClient
+    ledger: Batcher
+    spool: Spool
+    streams: Streams
+    calls: Gate
+    drains: Gate
+    metrics: Metrics

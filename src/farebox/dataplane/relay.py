@@ -1,0 +1,245 @@
+"""The stream relay: events from the provider to the client as they come, while everything is counted.
+
+The end marker and the usage event are withheld until the call is settled. Three tasks know a stream: the pump below,
+the watch on the client's disconnect (a server does not raise from `send` after one), and the ticker of `streams.py`.
+"""
+
+import asyncio
+from contextlib import suppress
+
+import msgspec
+
+from farebox.base.errors import Problem
+from farebox.dataplane.asgi import Pairs
+from farebox.dataplane.call import Call, Watermark
+from farebox.dataplane.forward import CallFailed, Forwarding
+from farebox.dataplane.parts import Parts, Receive, Send
+from farebox.dataplane.rules import Ending
+from farebox.dataplane.streams import Progress
+from farebox.dialects.openai_chat.stream import ChatFold, Fate
+from farebox.dialects.sse import COMMENT_KEEP_ALIVE, EventSplitter, EventTooLarge
+from farebox.providers.client import FailureKind, UpstreamFailure, UpstreamResponse
+
+_STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class Relay:
+    """One streamed answer on its way to one client."""
+
+    def __init__(self, parts: Parts, call: Call, headers: Pairs, receive: Receive, send: Send) -> None:
+        self._parts = parts
+        self._call = call
+        self._headers = headers
+        self._receive = receive
+        self._send = send
+        self._loop = asyncio.get_running_loop()
+        self._begin_attempt()
+        self._began_at = self._sent_at = self._loop.time()
+        self._sending_since: float | None = None
+        self._left_at: float | None = None
+        self._draining = False
+        self._guard: asyncio.Timeout | None = None
+        self._abort_kind: FailureKind | None = None
+        self._forwarding = Forwarding(parts, call)
+        self._marked_bytes = 0
+        self.started = False
+        self._relayed = False
+
+    def _begin_attempt(self) -> None:
+        self.fold = ChatFold()
+        self._splitter = EventSplitter(self._parts.bounds.max_event_bytes)
+        self._heard_at: float | None = None
+
+    # ── the pump ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> Ending:
+        """Relay until the answer is over. Raises CallFailed when no route gave one."""
+        self._parts.streams.add(self)
+        watch = asyncio.create_task(self._watch(), name="client watch")
+        try:
+            while True:
+                response = await self._forwarding.open()
+                try:
+                    ending = await self._pump(response)
+                finally:
+                    self._note_fold()
+                    response.close()
+                if ending is not None:
+                    return ending
+                self._begin_attempt()
+        finally:
+            self._parts.streams.remove(self)
+            watch.cancel()
+            if self._draining:
+                self._parts.drains.give_back()
+
+    async def _pump(self, response: UpstreamResponse) -> Ending | None:
+        """One attempt: how the call ended, or None to try the next route because nothing has reached the client."""
+        if response.content_type != "text/event-stream":
+            return self._broken("wrong_content_type")
+        began_at = self._loop.time()
+        self._attempt_began_at = began_at
+        try:
+            async with asyncio.timeout(None) as self._guard:
+                if self._must_cancel():
+                    return Ending.CLIENT_LEFT
+                async for chunk in response.chunks():
+                    self._heard_at = self._loop.time()
+                    if not await self._take(self._splitter.feed(chunk)):
+                        return self._broken("garbage")
+                    if self.fold.done:
+                        break
+                if self._splitter.rest.strip() and not await self._take([self._splitter.rest + b"\n\n"]):
+                    return self._broken("garbage")
+        except TimeoutError:
+            return self._ended_by(self._abort_kind)
+        except UpstreamFailure as failure:
+            return self._ended_by(failure.kind)
+        except EventTooLarge:
+            return self._ended_by(FailureKind.TOO_LARGE)
+        finally:
+            self._guard = None
+        return self._ended_by(FailureKind.CUT)
+
+    def _ended_by(self, kind: FailureKind | None) -> Ending | None:
+        """The bytes are over; `kind` is how, if the answer did not come whole (None: we hung up for the client)."""
+        self._note_fold()
+        if self.fold.complete(self._call.admission.request.choices):
+            return Ending.ANSWERED if self._left_at is None else Ending.ANSWERED_UNSEEN
+        if self._left_at is not None and kind is None:
+            return Ending.CLIENT_LEFT
+        kind = kind or FailureKind.CUT
+        if self._relayed:
+            self._call.attempts[-1] = msgspec.structs.replace(self._call.attempts[-1], outcome=kind.value)
+            self.failure = _cut_problem(kind)
+            return Ending.TIMED_OUT if kind.timed_out else Ending.CUT
+        self._forwarding.failed(kind)
+        return None
+
+    failure: Problem | None = None
+
+    def _broken(self, outcome: str) -> Ending | None:
+        if not self._relayed:
+            self._forwarding.broke(outcome)
+            return None
+        self._call.attempts[-1] = msgspec.structs.replace(self._call.attempts[-1], outcome=outcome)
+        self.failure = _cut_problem(FailureKind.CUT)
+        return Ending.CUT
+
+    async def _take(self, events: list[bytes]) -> bool:
+        """Fold events and pass on what the client may see; False when the stream has broken."""
+        onward, whole = [], True
+        for event in events:
+            fate = self.fold.feed(event)
+            if fate is Fate.RELAY:
+                onward.append(event)
+            elif fate is Fate.BROKEN:
+                whole = False
+                break
+        if onward:
+            if self._call.first_byte_at is None:
+                self._call.first_byte_at = self._parts.clock()
+            self._relayed = True
+            await self.write(onward[0] if len(onward) == 1 else b"".join(onward))
+        return whole
+
+    def _note_fold(self) -> None:
+        fold, call = self.fold, self._call
+        call.delivered_bytes, call.reported, call.service_tier = fold.delivered_bytes, fold.reported, fold.service_tier
+
+    # ── the client's side ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def write(self, body: bytes, *, last: bool = False) -> None:
+        """Send to the client, if it is still there; the headers go before the first byte."""
+        if self._left_at is not None:
+            return
+        self._sending_since = self._loop.time()
+        try:
+            if not self.started:
+                self.started = True
+                headers = [*self._headers, *_STREAM_HEADERS]
+                await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+        finally:
+            self._sending_since = None
+            self._sent_at = self._loop.time()
+
+    async def _watch(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self._leave()
+
+    def _leave(self) -> None:
+        """The client is gone: cancel where that stops the provider's billing, else read on to the usage event."""
+        if self._left_at is not None:
+            return
+        self._left_at = self._loop.time()
+        self._draining = not self._cancel_stops_billing() and self._parts.drains.take()
+        if not self._draining:
+            self._abort(None)
+
+    def _must_cancel(self) -> bool:
+        return self._left_at is not None and not self._draining
+
+    def _cancel_stops_billing(self) -> bool:
+        provider = self._parts.catalog().providers.get(self._call.route.provider_id)
+        return provider is not None and provider.cancel_stops_billing
+
+    # ── the ticker's side ─────────────────────────────────────────────────────────────────────────────────────────
+
+    async def tick(self, now_seconds: float) -> None:
+        """Once a second: a comment for a client that waits, an end for what has waited too long."""
+        waits, bounds = self._forwarding.waits, self._parts.bounds
+        if self._left_at is not None and now_seconds - self._left_at > bounds.drain_timeout_seconds:
+            self._abort(None)
+        if self._sending_since is not None:
+            # The client does not read: after the idle time it is as good as gone.
+            if now_seconds - self._sending_since > waits.idle:
+                self._leave()
+            return
+        if self._guard is not None:
+            waited_seconds = now_seconds - (self._heard_at or self._attempt_began_at)
+            if waited_seconds > (waits.first_byte if self._heard_at is None else waits.idle):
+                first = self._heard_at is None
+                self._abort(FailureKind.FIRST_BYTE_TIMEOUT if first else FailureKind.IDLE_TIMEOUT)
+        if now_seconds - self._began_at > waits.total > 0:
+            self._abort(FailureKind.TOTAL_TIMEOUT)
+        if now_seconds - self._sent_at >= bounds.keep_alive_seconds:
+            with suppress(Exception):
+                await self.write(COMMENT_KEEP_ALIVE)
+
+    _attempt_began_at = 0.0
+
+    def _abort(self, kind: FailureKind | None) -> None:
+        if self._guard is not None:
+            self._abort_kind = kind
+            self._guard.reschedule(self._loop.time())
+
+    def progress(self) -> Progress | None:
+        """The watermark, if more was delivered since it was last asked for."""
+        if self.fold.delivered_bytes == self._marked_bytes:
+            return None
+        self._marked_bytes = self.fold.delivered_bytes
+        route = self._call.route
+        mark = Watermark(
+            delivered_bytes=self.fold.delivered_bytes,
+            reported=self.fold.reported,
+            service_tier=self.fold.service_tier,
+            route_id=route.route_id,
+            provider_id=route.provider_id,
+            price_version=route.price.price_version if route.price else "",
+        )
+        return Progress(self._call.workspace_id, self._call.call_id, msgspec.json.encode(mark).decode())
+
+
+def _cut_problem(kind: FailureKind) -> Problem:
+    if kind.timed_out:
+        return Problem("upstream_timeout", "The provider went silent mid-answer; the reservation was released.")
+    return Problem("upstream_exception", "The provider's answer broke off; the reservation was released.")
+
+
+__all__ = ["CallFailed", "Relay"]

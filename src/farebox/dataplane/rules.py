@@ -1,0 +1,119 @@
+"""How each way a call can end is settled: one written rule per ending. Pure. The same table stands, with its reasons,
+in docs/reference/settlement.md; a test compares the two.
+
+Evidence: A the provider's usage, B a look-up at the provider, C our own count of what was delivered (an estimate, never
+above the hold), D none (never charged).
+"""
+
+from enum import StrEnum
+from typing import Literal, NamedTuple
+
+from farebox.base.usage import Usage
+from farebox.catalog.model import Route
+from farebox.catalog.rules import charge_nanos
+from farebox.dataplane.admit import BYTES_PER_TOKEN_FOR_CHARGES, BYTES_PER_TOKEN_FOR_COSTS, estimated_usage
+from farebox.dialects.openai_chat.usage import Reported
+
+Evidence = Literal["A", "B", "C", "D"]
+
+
+class Ending(StrEnum):
+    """What happened to a call, once its last attempt is over."""
+
+    ANSWERED = "answered"  # whole, and the client was there to the end
+    ANSWERED_UNSEEN = "answered_unseen"  # whole, but the client had left: read to its end all the same
+    CLIENT_LEFT = "client_left"  # and the answer was not read to its end
+    REJECTED = "rejected"  # the provider found fault with the request
+    LIMITED = "limited"  # the provider refused for its rate limits
+    FAILED = "failed"  # the provider failed before its first byte, or answered with garbage
+    TIMED_OUT = "timed_out"
+    CUT = "cut"  # the answer broke off
+    STOPPED = "stopped"  # this process was told to stop
+    LOST = "lost"  # this process died; found by the sweeper
+
+
+class Verdict(NamedTuple):
+    """How to settle. `usage` is what is charged for (None: nothing is); `cost_usage` what the provider may bill for."""
+
+    rule: str
+    evidence: Evidence
+    usage: Usage | None
+    cost_usage: Usage | None
+    count_request: bool
+
+
+class Facts(NamedTuple):
+    """What is known of an ended call."""
+
+    ending: Ending
+    reported: Reported
+    prompt_bytes: int
+    delivered_bytes: int
+    may_have_cost: bool  # whether the provider had the request
+
+
+# Endings whose call is charged when there is evidence, and how the rule is called where the provider's usage is known.
+_CHARGED = {
+    Ending.ANSWERED: "provider_usage",
+    Ending.ANSWERED_UNSEEN: "client_left_provider_usage",
+    Ending.CLIENT_LEFT: "client_left_provider_usage",
+    Ending.LOST: "lost_provider_usage",
+}
+# Endings that are released, the rule's name, and whether the request counts.
+_RELEASED = {
+    Ending.REJECTED: ("upstream_rejected", True),
+    Ending.LIMITED: ("upstream_limited", False),
+    Ending.FAILED: ("upstream_failed", False),
+    Ending.TIMED_OUT: ("upstream_timeout", False),
+    Ending.CUT: ("upstream_cut", False),
+    Ending.STOPPED: ("gateway_stopped", False),
+}
+
+
+def judge(facts: Facts) -> Verdict:
+    """The rule for an ended call."""
+    if facts.ending in _RELEASED:
+        rule, count_request = _RELEASED[facts.ending]
+        return Verdict(rule, "D", None, _possible_cost(facts), count_request)
+    if facts.reported.usage is not None:
+        usage = facts.reported.usage
+        return Verdict(_CHARGED[facts.ending], "A", usage, usage, True)
+    return _estimate(facts)
+
+
+def _estimate(facts: Facts) -> Verdict:
+    if facts.ending in (Ending.ANSWERED, Ending.ANSWERED_UNSEEN):
+        rule = "usage_malformed_estimated" if facts.reported.malformed else "usage_missing_estimated"
+    elif facts.delivered_bytes == 0:
+        rule = "lost_undelivered" if facts.ending is Ending.LOST else "client_left_undelivered"
+        return Verdict(rule, "D", None, _possible_cost(facts), True)
+    else:
+        rule = "lost_delivered_estimated" if facts.ending is Ending.LOST else "client_left_estimated"
+    low = estimated_usage(facts.prompt_bytes, facts.delivered_bytes, bytes_per_token=BYTES_PER_TOKEN_FOR_CHARGES)
+    high = estimated_usage(facts.prompt_bytes, facts.delivered_bytes, bytes_per_token=BYTES_PER_TOKEN_FOR_COSTS)
+    return Verdict(rule, "C", low, high, True)
+
+
+def _possible_cost(facts: Facts) -> Usage | None:
+    if not facts.may_have_cost:
+        return None
+    if facts.reported.usage is not None:
+        return facts.reported.usage
+    return estimated_usage(facts.prompt_bytes, facts.delivered_bytes, bytes_per_token=BYTES_PER_TOKEN_FOR_COSTS)
+
+
+class Bill(NamedTuple):
+    """A verdict in nano-USD."""
+
+    charge_nanos: int
+    cost_nanos: int
+
+
+def bill_of(verdict: Verdict, route: Route, *, service_tier: str | None, held_nanos: int) -> Bill:
+    """Price a verdict. What was only estimated is never charged above the hold."""
+    price = route.price
+    if price is None:
+        return Bill(0, 0)
+    charge = 0 if verdict.usage is None else charge_nanos(price.tiers, verdict.usage, service_tier)
+    cost = 0 if verdict.cost_usage is None else charge_nanos(price.cost_tiers, verdict.cost_usage, service_tier)
+    return Bill(min(charge, held_nanos) if verdict.evidence == "C" else charge, cost)

@@ -1,0 +1,84 @@
+"""What this process knows of each provider's account: its key, where it is reached, and whether it rests.
+
+Keys come from the environment when the process starts and are never written anywhere. In a demo, providers without a
+key of their own are played by the sandbox.
+"""
+
+import os
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from farebox.base.clock import MICROS_PER_SECOND, Clock
+from farebox.catalog.model import Provider
+
+# After an upstream 401, 402 or 403 the key is not tried again for so long: somebody has to mend the account first.
+REST_SECONDS = 60
+
+
+class AccountState(StrEnum):
+    """Whether a provider can be called."""
+
+    READY = "ready"
+    NOT_CONFIGURED = "not_configured"  # no key
+    RESTING = "resting"  # the provider refused the key a moment ago
+
+
+class Endpoint(NamedTuple):
+    """Where calls to a provider go, and with which key (None for a local provider without one)."""
+
+    base_url: str
+    api_key: str | None
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.base_url!r})"
+
+
+class Sandbox(NamedTuple):
+    """The stand-in of a demo."""
+
+    base_url: str
+    api_key: str
+
+
+class Accounts:
+    """The state of all provider accounts in this process."""
+
+    def __init__(
+        self, clock: Clock, *, environment: Mapping[str, str] | None = None, sandbox: Sandbox | None = None
+    ) -> None:
+        self._clock = clock
+        self._environment = os.environ if environment is None else environment
+        self._sandbox = sandbox
+        self._rests_until_micros: dict[str, int] = {}
+
+    def endpoint(self, provider: Provider) -> Endpoint | None:
+        """Where to call; None when the provider needs a key and there is none."""
+        if provider.api_key_env is None:
+            return Endpoint(provider.base_url, None)
+        key = self._environment.get(provider.api_key_env)
+        if key:
+            return Endpoint(provider.base_url, key)
+        if self._sandbox is not None:
+            return Endpoint(self._sandbox.base_url, self._sandbox.api_key)
+        return None
+
+    def plays_sandbox(self, provider: Provider) -> bool:
+        """Whether the sandbox answers for this provider."""
+        endpoint = self.endpoint(provider)
+        return self._sandbox is not None and endpoint is not None and endpoint.base_url == self._sandbox.base_url
+
+    def state(self, provider: Provider) -> AccountState:
+        """Whether it can be called now."""
+        if self.endpoint(provider) is None:
+            return AccountState.NOT_CONFIGURED
+        resting = self._rests_until_micros.get(provider.provider_id, 0) > self._clock()
+        return AccountState.RESTING if resting else AccountState.READY
+
+    def rest(self, provider_id: str) -> None:
+        """The provider refused our key: leave it alone for a while."""
+        self._rests_until_micros[provider_id] = self._clock() + REST_SECONDS * MICROS_PER_SECOND
+
+    def woke(self, provider_id: str) -> None:
+        """The provider accepted our key."""
+        self._rests_until_micros.pop(provider_id, None)

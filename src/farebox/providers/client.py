@@ -1,0 +1,166 @@
+"""The upstream HTTP client: one port, on aiohttp. Foreign exceptions become `UpstreamFailure` here and nowhere else.
+
+Nothing of the client's headers goes upstream and nothing of the provider's headers comes back but what this file reads.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from enum import StrEnum
+from typing import NamedTuple
+
+import aiohttp
+
+from farebox.base.limits import Timeouts
+from farebox.catalog.model import Provider
+from farebox.providers.accounts import Endpoint
+
+USER_AGENT = "farebox"
+# What aiohttp may read ahead of us per stream before it stops reading from the socket.
+READ_BUFFER_BYTES = 65_536
+# An idle connection is given up before common servers do, so that a call seldom meets a closed one.
+KEEP_ALIVE_SECONDS = 4.0
+# The body of an error answer; what is longer is not an error message.
+MAX_ERROR_BODY_BYTES = 65_536
+
+
+class FailureKind(StrEnum):
+    """How an attempt failed on the way. Values appear as attempt outcomes on receipts."""
+
+    CONNECT = "connect_failed"
+    CONNECT_TIMEOUT = "connect_timeout"
+    FIRST_BYTE_TIMEOUT = "first_byte_timeout"
+    IDLE_TIMEOUT = "idle_timeout"
+    TOTAL_TIMEOUT = "total_timeout"
+    CUT = "connection_cut"
+    TOO_LARGE = "answer_too_large"
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it was a timeout."""
+        return self in _TIMEOUTS
+
+    @property
+    def may_have_cost(self) -> bool:
+        """Whether the provider had the request and may bill for it."""
+        return self not in (FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT)
+
+
+_TIMEOUTS = frozenset(
+    {
+        FailureKind.CONNECT_TIMEOUT,
+        FailureKind.FIRST_BYTE_TIMEOUT,
+        FailureKind.IDLE_TIMEOUT,
+        FailureKind.TOTAL_TIMEOUT,
+    }
+)
+
+
+class UpstreamFailure(Exception):
+    """An attempt ended without a whole answer."""
+
+    def __init__(self, kind: FailureKind) -> None:
+        super().__init__(kind.value)
+        self.kind = kind
+
+
+class Waits(NamedTuple):
+    """The timeouts of one attempt, in seconds."""
+
+    connect: float
+    first_byte: float
+    idle: float
+    total: float
+
+
+def waits_for(provider: Provider, defaults: Timeouts) -> Waits:
+    """The provider's own timeouts where the catalog has them."""
+    return Waits(
+        connect=provider.connect_timeout_seconds or defaults.connect_timeout_seconds,
+        first_byte=provider.first_byte_timeout_seconds or defaults.first_byte_timeout_seconds,
+        idle=provider.idle_timeout_seconds or defaults.idle_timeout_seconds,
+        total=provider.total_timeout_seconds or defaults.total_timeout_seconds,
+    )
+
+
+class UpstreamResponse:
+    """An answer whose headers have come. Close it whatever happens; closing early cancels it upstream."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self._response = response
+        self.status = response.status
+        self.content_type = response.content_type
+
+    @property
+    def retry_after_seconds(self) -> int | None:
+        """The provider's Retry-After, where it is a number of seconds."""
+        value = self._response.headers.get("retry-after", "")
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else None
+
+    async def body(self, max_bytes: int) -> bytes:
+        """The whole body. Raises UpstreamFailure when it is cut short or too large."""
+        parts, size = [], 0
+        async for chunk in self.chunks():
+            size += len(chunk)
+            if size > max_bytes:
+                raise UpstreamFailure(FailureKind.TOO_LARGE)
+            parts.append(chunk)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it comes. Raises UpstreamFailure when the transfer is cut."""
+        content = self._response.content
+        try:
+            while chunk := await content.readany():
+                yield chunk
+        except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
+            raise UpstreamFailure(FailureKind.CUT) from error
+
+    def close(self) -> None:
+        """Give the connection back if the body was read, else close it, which ends the answer upstream."""
+        self._response.release() if self._response.content.at_eof() else self._response.close()
+
+
+class UpstreamClient:
+    """Connections to all providers."""
+
+    def __init__(self, *, max_connections: int) -> None:
+        connector = aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=KEEP_ALIVE_SECONDS, ttl_dns_cache=30)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            auto_decompress=False,
+            read_bufsize=READ_BUFFER_BYTES,
+            timeout=aiohttp.ClientTimeout(total=None),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+        )
+
+    async def post(self, endpoint: Endpoint, path: str, body: bytes, waits: Waits) -> UpstreamResponse:
+        """Send and wait for the headers of the answer, whatever its status. Raises UpstreamFailure."""
+        headers = {
+            "content-type": "application/json",
+            "accept": "application/json, text/event-stream",
+            "accept-encoding": "identity",
+            "user-agent": USER_AGENT,
+        }
+        if endpoint.api_key is not None:
+            headers["authorization"] = f"Bearer {endpoint.api_key}"
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=waits.connect)
+        url = endpoint.base_url.rstrip("/") + path
+        try:
+            async with asyncio.timeout(waits.first_byte):
+                response = await self._session.post(
+                    url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                )
+        except aiohttp.ConnectionTimeoutError as error:
+            raise UpstreamFailure(FailureKind.CONNECT_TIMEOUT) from error
+        except TimeoutError as error:
+            raise UpstreamFailure(FailureKind.FIRST_BYTE_TIMEOUT) from error
+        except aiohttp.ClientConnectorError as error:
+            raise UpstreamFailure(FailureKind.CONNECT) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UpstreamFailure(FailureKind.CUT) from error
+        return UpstreamResponse(response)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()

@@ -1,0 +1,85 @@
+"""One worker's ASGI application: a dispatcher by prefix in front of the data plane and the API."""
+
+import asyncio
+import contextlib
+from contextlib import AsyncExitStack
+from typing import Any
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from farebox.api.app import build_api
+from farebox.base.clock import monotone_clock
+from farebox.base.errors import Problem
+from farebox.base.ids import uuid7
+from farebox.dataplane.app import Dataplane, serves
+from farebox.dataplane.asgi import send_problem
+from farebox.dataplane.parts import Receive, Scope, Send
+from farebox.providers.client import UpstreamClient
+from farebox.wiring.chores import chores_of
+from farebox.wiring.running import running, wait_for_calls
+from farebox.wiring.settings import Boot, Settings
+
+_log = structlog.get_logger(__name__)
+
+
+class Gateway:
+    """`/v1/…` to the data plane, everything else to the API. Its lifespan builds and ends the parts."""
+
+    def __init__(self, settings: Settings, dsn: str, boot: Boot) -> None:
+        self._settings = settings
+        self._dsn = dsn
+        self._boot = boot
+        self._dataplane: Any = None
+        self._api: Any = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the lifespan or one request."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] != "http":
+            return
+        elif self._dataplane is None:
+            problem = Problem("database_unavailable", "The gateway is starting.", retry_after_seconds=1)
+            await send_problem(send, problem, [], uuid7(monotone_clock()()))
+        elif serves(scope["path"]):
+            await self._dataplane(scope, receive, send)
+        else:
+            await self._api(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        async with AsyncExitStack() as stack:
+            try:
+                await self._start(stack)
+            except Exception as error:
+                _log.error("cannot start", why=type(error).__name__, message=str(error))
+                await send({"type": "lifespan.startup.failed", "message": str(error)})
+                return
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self, stack: AsyncExitStack) -> None:
+        registry = CollectorRegistry()
+        parts = await stack.enter_async_context(running(self._settings, self._dsn, self._boot, registry))
+        bounds = self._settings.bounds
+        client = UpstreamClient(max_connections=bounds.max_concurrent_calls + bounds.max_concurrent_drains)
+        stack.push_async_callback(client.close)
+        dataplane = parts.dataplane_parts(client)
+        stack.push_async_callback(wait_for_calls, dataplane.calls)
+        chores = asyncio.create_task(chores_of(parts, self._dsn).run(), name="chores")
+        stack.push_async_callback(_cancel, chores)
+        self._api = build_api(parts.api_parts())
+        self._dataplane = Dataplane(dataplane)
+
+
+async def _cancel(task: "asyncio.Task[None]") -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def build_app(settings: Settings, dsn: str, boot: Boot) -> Gateway:
+    """What a worker process serves."""
+    return Gateway(settings, dsn, boot)

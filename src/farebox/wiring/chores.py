@@ -1,0 +1,105 @@
+"""Chores: orphans, expired promotions, next month's partitions. One process at a time does them, elected by a lock.
+
+They are loops over the domain's own rows, not jobs in a queue: money never depends on a job row (docs/decisions/0005).
+"""
+
+import asyncio
+
+import psycopg
+import structlog
+from prometheus_client import CollectorRegistry
+
+from farebox.base.clock import Clock
+from farebox.base.ids import random_id, uuid7
+from farebox.dataplane.recover import Recoverer
+from farebox.ledger.batcher import Batcher, LedgerFault, LedgerUnavailable
+from farebox.ledger.commands import ExpirePromotion
+from farebox.ledger.owners import QUERIES
+from farebox.storage.partitions import ensure_partitions
+from farebox.wiring.running import Running, running
+from farebox.wiring.settings import Boot, Settings
+
+# "farebox" in a number: the advisory lock of whoever does the chores.
+LEADER_LOCK = 0x66617265626F78
+PARTITIONS_EVERY_SECONDS = 3_600.0
+PROMOTIONS_EVERY_SECONDS = 30.0
+# After a failure, and between two candidacies.
+PAUSE_SECONDS = 2.0
+
+_log = structlog.get_logger(__name__)
+Connection = psycopg.AsyncConnection[tuple[object, ...]]
+
+
+class Chores:
+    """Runs until cancelled; does the chores whenever this process is the elected one."""
+
+    def __init__(self, dsn: str, *, recoverer: Recoverer, ledger: Batcher, clock: Clock, sweep_seconds: float) -> None:
+        self._dsn = dsn
+        self._recoverer = recoverer
+        self._ledger = ledger
+        self._clock = clock
+        self._sweep_seconds = sweep_seconds
+        self._partitions_at = self._promotions_at = 0.0
+
+    async def run(self) -> None:
+        """Stand for election, lead while elected, begin again after any failure."""
+        while True:
+            try:
+                await self._lead()
+            except (psycopg.Error, OSError, LedgerUnavailable, LedgerFault) as error:
+                _log.warning("chores interrupted", why=type(error).__name__)
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _lead(self) -> None:
+        async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+            cursor = await connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER_LOCK,))
+            row = await cursor.fetchone()
+            if row is None or not row[0]:
+                return
+            while True:
+                await self._once(connection)
+                await asyncio.sleep(self._sweep_seconds)
+
+    async def _once(self, connection: Connection) -> None:
+        await self._recoverer.sweep(connection)
+        now_seconds = asyncio.get_running_loop().time()
+        if now_seconds >= self._promotions_at:
+            await self._expire_promotions(connection)
+            self._promotions_at = now_seconds + PROMOTIONS_EVERY_SECONDS
+        if now_seconds >= self._partitions_at:
+            await asyncio.to_thread(self._make_partitions)
+            self._partitions_at = now_seconds + PARTITIONS_EVERY_SECONDS
+
+    async def _expire_promotions(self, connection: Connection) -> None:
+        cursor = await connection.execute(QUERIES["expiring_promotions"], {"now_micros": self._clock()})
+        for workspace_id, account_id in await cursor.fetchall():
+            now_micros = self._clock()
+            command = ExpirePromotion(
+                workspace_id=int(str(workspace_id)),
+                command_id=uuid7(now_micros),
+                now_micros=now_micros,
+                account_id=int(str(account_id)),
+            )
+            await self._ledger.submit(command)
+
+    def _make_partitions(self) -> None:
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            ensure_partitions(connection, self._clock())
+
+
+def chores_of(parts: Running, dsn: str) -> Chores:
+    """The chores of a running process."""
+    return Chores(
+        dsn,
+        recoverer=parts.recoverer(),
+        ledger=parts.ledger,
+        clock=parts.clock,
+        sweep_seconds=parts.settings.recovery.sweep_seconds,
+    )
+
+
+async def run_chores(settings: Settings, dsn: str) -> None:
+    """`farebox worker`: only the chores, until cancelled."""
+    boot = Boot(worker=0, workers=1, boot_id=random_id())
+    async with running(settings, dsn, boot, CollectorRegistry()) as parts:
+        await chores_of(parts, dsn).run()

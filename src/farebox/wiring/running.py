@@ -1,0 +1,198 @@
+"""The composition root of one process: settings become parts. Nothing else in Farebox constructs its own helpers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from farebox.api.parts import HealthCheck
+from farebox.api.parts import Parts as ApiParts
+from farebox.base.clock import Clock, monotone_clock
+from farebox.base.money import parse_usd
+from farebox.catalog.live import LiveCatalog
+from farebox.catalog.store import load_price
+from farebox.dataplane.gate import Gate
+from farebox.dataplane.metrics import Metrics
+from farebox.dataplane.parts import Headers, Parts
+from farebox.dataplane.recover import Recoverer
+from farebox.dataplane.settle import RECORD_CALL
+from farebox.dataplane.spool import Spool
+from farebox.dataplane.streams import Progress, Streams
+from farebox.identity.authenticate import authenticate
+from farebox.identity.cache import KeyCache
+from farebox.identity.model import KeyRecord
+from farebox.identity.store import find_key
+from farebox.ledger.batcher import Batcher
+from farebox.ledger.owners import QUERIES, register_owner
+from farebox.providers.accounts import Accounts, Sandbox
+from farebox.providers.client import UpstreamClient
+from farebox.records.call import RECORD_CALL_SQL
+from farebox.records.readiness import ReadinessItem, readiness
+from farebox.storage.changes import ChangeFeed
+from farebox.storage.pool import Pool, PoolBounds, connected, open_pool
+from farebox.wiring.settings import Boot, Settings
+
+# Reads of one worker at once (key lookups, the API); the ledger has a connection of its own.
+POOL_BOUNDS = PoolBounds(min_size=1, max_size=8)
+# On the way down, calls that were cancelled get this long to settle before the ledger closes.
+LAST_SETTLEMENTS_SECONDS = 10.0
+LAST_SETTLEMENTS_POLL_SECONDS = 0.02
+
+
+class Running:
+    """The parts of a running process."""
+
+    def __init__(self, *, settings: Settings, boot: Boot, pool: Pool, dsn: str, registry: CollectorRegistry) -> None:
+        self.settings = settings
+        self.boot = boot
+        self.pool = pool
+        self.registry = registry
+        self.clock: Clock = monotone_clock()
+        self.catalog = LiveCatalog(lambda: connected(pool), self.clock)
+        self.feed = ChangeFeed(dsn, self._changed, self._changes_lost)
+        bounds = settings.bounds
+        self.keys = KeyCache(
+            bounds.max_cached_keys, bounds.max_cached_unknown_keys, self._find_key, enabled=lambda: self.feed.alive
+        )
+        self.ledger = Batcher(dsn, owner_id=boot.boot_id, rider_statements={RECORD_CALL: RECORD_CALL_SQL})
+        self.accounts = Accounts(self.clock, sandbox=_sandbox(boot))
+        self.spool = Spool(settings.home.spool)
+        self.streams = Streams(self._write_progress)
+        self._refreshes: set[asyncio.Task[Any]] = set()
+
+    async def _find_key(self, key_hash: bytes) -> KeyRecord | None:
+        async with connected(self.pool) as connection:
+            return await find_key(connection, key_hash)
+
+    async def authenticate(self, headers: Headers) -> KeyRecord:
+        """The key of a request. Raises Problem."""
+        prefix = self.settings.brand.key_prefix
+        return await authenticate(headers, self.keys, key_prefix=prefix, now_micros=self.clock())
+
+    def _changed(self, topic: str, subject: str) -> None:
+        if topic == "key":
+            self.keys.forget(subject)
+        elif topic == "workspace" and subject.isdigit():
+            self.keys.forget_workspace(int(subject))
+        else:
+            self._refresh_catalog()
+
+    def _changes_lost(self) -> None:
+        self.keys.clear()
+        self._refresh_catalog()
+
+    def _refresh_catalog(self) -> None:
+        task = asyncio.ensure_future(self.catalog.refresh())
+        self._refreshes.add(task)
+        task.add_done_callback(self._refreshed)
+
+    def _refreshed(self, task: "asyncio.Task[Any]") -> None:
+        self._refreshes.discard(task)
+        if not task.cancelled():
+            task.exception()  # a database that is away is told of by /readyz; the feed asks for a refresh when it is back
+
+    async def _write_progress(self, moved: list[Progress]) -> None:
+        async with connected(self.pool) as connection:
+            await connection.execute(QUERIES["write_progress"], {"rows": msgspec.json.encode(moved).decode()})
+
+    def dataplane_parts(self, client: UpstreamClient) -> Parts:
+        """What the data plane gets."""
+        settings = self.settings
+        return Parts(
+            brand=settings.brand,
+            limits=settings.limits,
+            bounds=settings.bounds,
+            timeouts=settings.timeouts,
+            clock=self.clock,
+            owner_id=self.boot.boot_id,
+            low_balance_nanos=parse_usd(settings.brand.low_balance_usd),
+            authenticate=self.authenticate,
+            catalog=lambda: self.catalog.current(self.clock()),
+            accounts=self.accounts,
+            client=client,
+            ledger=self.ledger,
+            spool=self.spool,
+            streams=self.streams,
+            calls=Gate(settings.bounds.max_concurrent_calls),
+            drains=Gate(settings.bounds.max_concurrent_drains),
+            metrics=Metrics(self.registry),
+        )
+
+    def api_parts(self) -> ApiParts:
+        """What the API gets."""
+        settings = self.settings
+        return ApiParts(
+            pool=self.pool,
+            authenticate=self.authenticate,
+            catalog=lambda: self.catalog.current(self.clock()),
+            account_state=self.accounts.state,
+            readiness=self._readiness,
+            health=self._health,
+            brand=settings.brand,
+            request_limits=settings.limits,
+            clock=self.clock,
+            registry=self.registry,
+            metrics_token=settings.metrics_token,
+            is_sandbox=self.boot.sandbox_base_url is not None,
+        )
+
+    def _readiness(self) -> Sequence[ReadinessItem]:
+        catalog = self.catalog.current(self.clock())
+        declared = [ReadinessItem(**msgspec.structs.asdict(item)) for item in self.settings.readiness]
+        return readiness(catalog, self.accounts.state, declared=declared, database_ok=self.ledger.connected)
+
+    def _health(self) -> Sequence[HealthCheck]:
+        return [
+            HealthCheck("ledger", self.ledger.connected, "the ledger has no connection to the database"),
+            HealthCheck("change_feed", self.feed.alive, "changes are not being heard of"),
+        ]
+
+    def recoverer(self) -> Recoverer:
+        """What ends orphans."""
+        return Recoverer(
+            ledger=self.ledger,
+            spool=self.spool,
+            clock=self.clock,
+            recovery=self.settings.recovery,
+            load_price=load_price,
+        )
+
+
+def _sandbox(boot: Boot) -> Sandbox | None:
+    if boot.sandbox_base_url is None or boot.sandbox_api_key is None:
+        return None
+    return Sandbox(boot.sandbox_base_url, boot.sandbox_api_key)
+
+
+@asynccontextmanager
+async def running(settings: Settings, dsn: str, boot: Boot, registry: CollectorRegistry) -> AsyncIterator[Running]:
+    """Everything connected and started; stopped in the reverse order."""
+    async with AsyncExitStack() as stack:
+        pool = await stack.enter_async_context(open_pool(dsn, POOL_BOUNDS))
+        parts = Running(settings=settings, boot=boot, pool=pool, dsn=dsn, registry=registry)
+        await parts.ledger.connect()
+        working = asyncio.create_task(parts.ledger.run(), name="ledger")
+        stack.push_async_callback(_finish_ledger, parts.ledger, working)
+        async with connected(pool) as connection:
+            await register_owner(connection, boot.boot_id, f"worker {boot.worker}")
+        await parts.catalog.refresh()
+        parts.feed.start()
+        stack.push_async_callback(parts.feed.stop)
+        parts.streams.start()
+        stack.push_async_callback(parts.streams.stop)
+        yield parts
+
+
+async def _finish_ledger(ledger: Batcher, working: "asyncio.Task[None]") -> None:
+    await ledger.close()
+    await asyncio.gather(working, return_exceptions=True)
+
+
+async def wait_for_calls(calls: Gate) -> None:
+    """Let cancelled calls settle."""
+    deadline = asyncio.get_running_loop().time() + LAST_SETTLEMENTS_SECONDS
+    while calls.taken and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110 - a few polls, once, at the end
+        await asyncio.sleep(LAST_SETTLEMENTS_POLL_SECONDS)
