@@ -127,7 +127,8 @@ def _grant_promotion(book: Book, command: GrantPromotion) -> Outcome:
 
 
 def _expire_promotion(book: Book, command: ExpirePromotion) -> Outcome:
-    if command.account_id == CASH or command.account_id not in book.accounts:
+    account = book.accounts.get(command.account_id)
+    if command.account_id == CASH or account is None or account.closed:
         return Refusal(Reason.ACCOUNT_NOT_FOUND)
     draft = Draft(book, command)
     expired_nanos = draft.expire_rest(command.account_id)
@@ -256,6 +257,8 @@ def _short_of(required_nanos: int, available_nanos: int, held_nanos: int) -> Ref
 
 def _move(book: Book, command: HoldCommand) -> Outcome:
     """Every command about an existing hold: the life cycle decides whether it may, then it must succeed."""
+    if not all(0 <= amount_nanos <= MAX_AMOUNT_NANOS for amount_nanos in _amounts(command)):
+        return Refusal(Reason.INVALID_AMOUNT, hold_id=command.hold_id)
     hold = book.holds.get(command.hold_id)
     if hold is None:
         return Refusal(Reason.HOLD_NOT_FOUND, hold_id=command.hold_id)
@@ -263,6 +266,16 @@ def _move(book: Book, command: HoldCommand) -> Outcome:
     if state is None:
         return Refusal(Reason.HOLD_STATE, hold_id=command.hold_id, state=hold.state)
     return _MOVERS[type(command)](Draft(book, command, hold.hold_id), command, hold, state)
+
+
+def _amounts(command: HoldCommand) -> list[int]:
+    """Every amount that the command carries, in nano-USD."""
+    amounts = [command.charge_nanos] if isinstance(command, Settle) else []
+    if isinstance(command, Settle | Release | WriteOff):
+        amounts.append(command.cost_nanos)
+    if isinstance(command, Settle | Release):
+        amounts.extend(cost.cost_nanos for cost in command.failed_costs)
+    return amounts
 
 
 def _moved(hold: Hold, state: HoldState, **changes: Any) -> Hold:
@@ -278,8 +291,6 @@ def _lose(draft: Draft, command: Lose, hold: Hold, state: HoldState) -> Outcome:
 
 
 def _settle(draft: Draft, command: Settle, hold: Hold, state: HoldState) -> Outcome:
-    if not 0 <= command.charge_nanos <= MAX_AMOUNT_NANOS or not 0 <= command.cost_nanos <= MAX_AMOUNT_NANOS:
-        return Refusal(Reason.INVALID_AMOUNT)
     _give_back(draft, hold)
     uncovered_nanos = command.charge_nanos
     for account_id, taken_nanos in _takes(draft, hold, command.charge_nanos).items():
