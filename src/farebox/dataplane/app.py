@@ -35,7 +35,7 @@ class Dataplane:
         """Serve one request; whatever goes wrong before the first byte becomes an error of the catalogue."""
         parts = self._parts
         call_id = uuid7(parts.clock())
-        headers: Pairs = id_headers(parts.brand, call_id)
+        headers: Pairs = id_headers(call_id)
         try:
             await self._serve(scope, receive, send, call_id)
             return
@@ -58,7 +58,7 @@ class Dataplane:
             await chat_completions(self._parts, scope["headers"], receive, send, call_id)
             return
         body = await self._read(path, "GET" if method == "HEAD" else method, scope)
-        headers = [*id_headers(self._parts.brand, call_id), (b"content-type", b"application/json")]
+        headers = [*id_headers(call_id), (b"content-type", b"application/json")]
         headers.append((b"content-length", str(len(body)).encode()))
         await send_whole(send, 200, headers, b"" if method == "HEAD" else body)
 

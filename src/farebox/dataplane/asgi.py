@@ -73,14 +73,15 @@ def _too_large(bounds: Bounds) -> Problem:
     return Problem("request_too_large", f"The body is larger than {bounds.max_body_bytes} bytes.", facts=facts)
 
 
-def id_headers(brand: Brand, call_id: UUID) -> list[tuple[bytes, bytes]]:
-    """The headers that name the call on every answer."""
+def id_headers(call_id: UUID) -> list[tuple[bytes, bytes]]:
+    """The headers that name the request on every answer, under the names that SDKs read."""
     shown = show_call(call_id).encode()
-    return [
-        (b"x-request-id", shown),
-        (b"request-id", shown),
-        (brand.header("Call-Id").encode(), shown),
-    ]
+    return [(b"x-request-id", shown), (b"request-id", shown)]
+
+
+def call_headers(brand: Brand, call_id: UUID) -> list[tuple[bytes, bytes]]:
+    """The headers that name a call, for which there is or will be a receipt."""
+    return [*id_headers(call_id), (brand.header("Call-Id").encode(), show_call(call_id).encode())]
 
 
 async def send_whole(send: Send, status: int, headers: Pairs, body: bytes) -> None:

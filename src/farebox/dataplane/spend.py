@@ -15,7 +15,7 @@ from farebox.base.errors import Problem
 from farebox.base.ids import show_call, step_id
 from farebox.base.money import format_usd
 from farebox.dataplane.admit import Admission, admit
-from farebox.dataplane.asgi import Pairs, header, id_headers, problem_headers, read_body, send_problem, send_whole
+from farebox.dataplane.asgi import Pairs, call_headers, header, problem_headers, read_body, send_problem, send_whole
 from farebox.dataplane.call import Call
 from farebox.dataplane.forward import CallFailed, Forwarding, Relayed
 from farebox.dataplane.parts import Headers, Parts, Receive, Send
@@ -177,7 +177,7 @@ async def _answer(parts: Parts, call: Call, send: Send) -> None:
         raise
     except Exception as error:
         failed = _bug(call, error)
-    headers = id_headers(parts.brand, call.call_id)
+    headers = call_headers(parts.brand, call.call_id)
     try:
         settled = await settle_call(
             parts,
@@ -268,7 +268,7 @@ async def _send_failure(
 
 async def _stream(parts: Parts, call: Call, receive: Receive, send: Send) -> None:
     """Relay, settle, then send the end marker; an abnormal end is an explicit error chunk."""
-    headers = id_headers(parts.brand, call.call_id)
+    headers = call_headers(parts.brand, call.call_id)
     relay = Relay(parts, call, [*headers, *held_headers(parts.brand, call.admission.hold_nanos)], receive, send)
     failed: CallFailed | None = None
     ending = Ending.STOPPED

@@ -92,7 +92,7 @@ class Running:
     def _refreshed(self, task: "asyncio.Task[Any]") -> None:
         self._refreshes.discard(task)
         if not task.cancelled():
-            task.exception()  # a database that is away is told of by /readyz; the feed asks for a refresh when it is back
+            task.exception()  # /readyz tells of a database that is away; the feed asks again when it is back
 
     async def _write_progress(self, moved: list[Progress]) -> None:
         async with connected(self.pool) as connection:
@@ -141,13 +141,13 @@ class Running:
 
     def _readiness(self) -> Sequence[ReadinessItem]:
         catalog = self.catalog.current(self.clock())
-        declared = [ReadinessItem(**msgspec.structs.asdict(item)) for item in self.settings.readiness]
-        return readiness(catalog, self.accounts.state, declared=declared, database_ok=self.ledger.connected)
+        states = {provider.provider_id: self.accounts.state(provider) for provider in catalog.providers.values()}
+        return readiness(catalog, states, self.settings.readiness, database_ok=self.ledger.connected)
 
     def _health(self) -> Sequence[HealthCheck]:
         return [
-            HealthCheck("ledger", self.ledger.connected, "the ledger has no connection to the database"),
-            HealthCheck("change_feed", self.feed.alive, "changes are not being heard of"),
+            _check("ledger", self.ledger.connected, "the ledger has no connection to the database"),
+            _check("change_feed", self.feed.alive, "changes are not being heard of"),
         ]
 
     def recoverer(self) -> Recoverer:
@@ -159,6 +159,10 @@ class Running:
             recovery=self.settings.recovery,
             load_price=load_price,
         )
+
+
+def _check(name: str, ok: bool, reason: str) -> HealthCheck:
+    return HealthCheck(name, ok, "" if ok else reason)
 
 
 def _sandbox(boot: Boot) -> Sandbox | None:
