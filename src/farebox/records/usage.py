@@ -93,20 +93,29 @@ def _id_at(micros: int) -> UUID:
 
 
 async def read_usage(
-    connection: Connection, workspace_id: int, wanted: UsageFilter, *, cursor: Cursor = FIRST_PAGE, page: int
+    connection: Connection,
+    workspace_id: int,
+    wanted: UsageFilter,
+    *,
+    cursor: Cursor = FIRST_PAGE,
+    page: int,
+    scan: int = MAX_SCANNED,
 ) -> UsagePage:
-    """One page of at most `page` calls."""
+    """One page of at most `page` calls; a filtered one looks at about `scan` calls."""
     from_id, before_id = wanted.id_range(cursor)
     most = page + 1
     bounds = {"workspace_id": workspace_id, "from_id": from_id, "before_id": before_id}
-    floor = await _scan_floor(connection, bounds) if wanted.selects and wanted.status not in _OPEN else None
+    floor = await _scan_floor(connection, bounds, scan) if wanted.selects and wanted.status not in _OPEN else None
     bounds["from_id"] = floor or from_id
     # Open holds first: a call that ends between the two reads is found twice rather than not at all.
-    running, running_floor = await _running(connection, workspace_id, wanted, (floor or from_id, before_id), most)
+    most_running = scan if wanted.selects else most
+    holds = await _open_holds(connection, workspace_id, wanted, (floor or from_id, before_id), most_running)
+    running = [item for hold in holds if wanted.matches(item := item_of_hold(hold))]
     ended = [] if wanted.status in _OPEN else await _ended(connection, wanted, bounds, most)
     known = {item.call_id for item in ended}
-    # Never below the scan's floor, where it started.
-    floor = running_floor or floor
+    if wanted.selects and len(holds) == most_running:
+        # Never below the scan's floor, where it started.
+        floor = holds[-1].hold_id
     found = [*ended, *(item for item in running if item.call_id not in known)]
     found.sort(key=lambda item: item.call_id, reverse=True)
     if floor is not None:
@@ -133,8 +142,8 @@ async def stream_usage(
         left = None if left is None else left - len(page.items)
 
 
-async def _scan_floor(connection: Connection, bounds: dict[str, Any]) -> UUID | None:
-    found = await connection.execute(QUERIES["scan_floor"], {**bounds, "scan": MAX_SCANNED})
+async def _scan_floor(connection: Connection, bounds: dict[str, Any], scan: int) -> UUID | None:
+    found = await connection.execute(QUERIES["scan_floor"], {**bounds, "scan": scan})
     row = await found.fetchone()
     return None if row is None else row[0]
 
@@ -152,17 +161,13 @@ async def _ended(connection: Connection, wanted: UsageFilter, bounds: dict[str, 
     return [item_of_call(CallRow(*row)) for row in await found.fetchall()]
 
 
-async def _running(
+async def _open_holds(
     connection: Connection, workspace_id: int, wanted: UsageFilter, id_range: tuple[UUID, UUID], most: int
-) -> tuple[list[CallItem], UUID | None]:
-    """The open calls, and how far down they were looked at when there were too many to look at all."""
+) -> list[HoldRow]:
     states = [int(state) for state, status in STATUS_OF_HOLD.items() if wanted.status in (None, status)]
-    most = MAX_SCANNED if wanted.selects else most
-    holds = await read_open_holds(
+    return await read_open_holds(
         connection, workspace_id, id_range=id_range, states=states, most=most, key_id=wanted.key_id
     )
-    items = [item for hold in holds if wanted.matches(item := item_of_hold(hold))]
-    return items, holds[-1].hold_id if wanted.selects and len(holds) == most else None
 
 
 def item_of_call(row: CallRow) -> CallItem:
