@@ -243,7 +243,7 @@ def _explain(message: str, place: Place) -> OperatorError:
     else:
         wanted = _IN_WORDS.get(expected[1].split(" | ")[0], expected[1])
         problem = f"expected {wanted}, got {_IN_WORDS.get(expected[2], expected[2])}"
-    here = place.at(path.rstrip("`").replace("[...]", "")) if path else place
+    here = Place(place.file, f"{place.path}.{path.rstrip('`')}") if path else place
     return here.error(problem, f"Write {wanted}.")
 
 
