@@ -18,14 +18,24 @@ import psycopg
 
 from farebox.base.ids import step_id
 from farebox.ledger.book import Book
-from farebox.ledger.commands import Command, Release, Reserve, SetLimit
-from farebox.ledger.outcomes import Answer, Effects, Outcome
+from farebox.ledger.commands import Command, HoldCommand, Release, Reserve, SetLimit
+from farebox.ledger.outcomes import Answer, Effects, Outcome, Refusal
 from farebox.ledger.rules import apply, decide
-from farebox.ledger.store import SESSION_SETTINGS, STATEMENTS, Writes, books_of, open_step, seeded, used_step
+from farebox.ledger.store import (
+    SESSION_SETTINGS,
+    STATEMENTS,
+    Writes,
+    add_recorded,
+    books_of,
+    open_step,
+    recorded_step,
+    seeded,
+    used_step,
+)
 from farebox.ledger.wire import Step, Wire
 
 # Above this a batch holds its locks so long that the latency of everybody in it suffers more than throughput gains.
-MAX_BATCH_COMMANDS = 256
+MAX_BATCH_COMMANDS = 128
 # New holds waiting for a batch: about a quarter of a second of work at the rate one worker can settle.
 MAX_WAITING_RESERVES = 2_048
 # How long a lost database may come back before the commands that wait for it are told so.
@@ -61,6 +71,9 @@ class _Waiting(NamedTuple):
     command: Command
     rider: Rider | None
     answer: "asyncio.Future[Outcome]"
+
+
+Batch = Sequence[tuple[Command, Rider | None]]
 
 
 class Batcher:
@@ -155,12 +168,14 @@ class Batcher:
     async def _serve(self, batch: list[_Waiting]) -> None:
         """Answer a batch whatever happens: outcome, or LedgerUnavailable when the database stays away."""
         deadline = asyncio.get_running_loop().time() + GIVE_UP_AFTER_SECONDS
+        again = False
         while True:
             try:
                 await self.connect()
                 await self._settle_doubts()
-                outcomes = await self._commit([(waiting.command, waiting.rider) for waiting in batch])
+                outcomes = await self._commit([(w.command, w.rider) for w in batch], look_up=again)
             except Exception as error:  # a bug in one command must not end the loop that everybody waits for
+                again = True
                 if not await self._recover(error, batch, deadline):
                     return
             else:
@@ -196,11 +211,20 @@ class Batcher:
             await self._commit([(_release_of(reserve), None) for reserve in self._doubtful[:MAX_BATCH_COMMANDS]])
             del self._doubtful[:MAX_BATCH_COMMANDS]
 
-    async def _commit(self, batch: Sequence[tuple[Command, Rider | None]]) -> list[Outcome]:
-        wire = self._wire
-        assert wire is not None
+    async def _commit(self, batch: Batch, *, look_up: bool = False) -> list[Outcome]:
+        """Decide and write a batch. Commands about holds are looked up in the record only when refused or when their
+        row exists already: their ids are random, so looking up each would nearly always find nothing."""
+        assert self._wire is not None
+        if not look_up:
+            try:
+                return await self._attempt(self._wire, batch, [c for c, _ in batch if not _about_a_hold(c)])
+            except psycopg.errors.UniqueViolation:
+                await self._wire.run([("rollback", ())])
+        return await self._attempt(self._wire, batch, [command for command, _ in batch])
+
+    async def _attempt(self, wire: Wire, batch: Batch, looked_up: Sequence[Command]) -> list[Outcome]:
         commands = [command for command, _ in batch]
-        reply = (await wire.run([("begin", ()), open_step(commands)]))[1]
+        reply = (await wire.run([("begin", ()), open_step(commands, looked_up)]))[1]
         assert reply is not None
         books = books_of(reply, commands)
         outcomes: list[Outcome] = []
@@ -212,10 +236,26 @@ class Batcher:
             if rider is not None and isinstance(outcome, Effects):
                 rows.setdefault(rider.statement, []).append(rider.row(outcome.answer))
             outcomes.append(outcome)
+        if len(looked_up) < len(commands):
+            await self._look_up_refused(wire, books, commands, outcomes)
         await self._finish(wire, writes, rows)
         self.batches += 1
         self.commands += len(batch)
         return outcomes
+
+    async def _look_up_refused(
+        self, wire: Wire, books: Mapping[int, Book], commands: Sequence[Command], outcomes: list[Outcome]
+    ) -> None:
+        """A refusal may only mean that the command was accepted before: then the record answers."""
+        refused = [place for place, outcome in enumerate(outcomes) if isinstance(outcome, Refusal)]
+        if not refused:
+            return
+        reply = (await wire.run([recorded_step([commands[place] for place in refused])]))[0]
+        add_recorded(reply, books)
+        for place in refused:
+            command = commands[place]
+            if command.command_id in books[command.workspace_id].commands:
+                outcomes[place] = decide(books[command.workspace_id], command)
 
     async def _with_usage(self, wire: Wire, command: Command) -> Command:
         if not isinstance(command, SetLimit):
@@ -231,6 +271,10 @@ class Batcher:
         steps: list[Step] = [writes.close_step()]
         steps.extend((statement, [msgspec.json.encode(listed)]) for statement, listed in rows.items())
         await wire.run([*steps, ("commit", ())])
+
+
+def _about_a_hold(command: Command) -> bool:
+    return isinstance(command, Reserve | HoldCommand)
 
 
 def _decide_and_apply(book: Book, command: Command, writes: Writes) -> Outcome:

@@ -1,6 +1,6 @@
 """Rows to books and decisions to rows: what one batch reads and writes, each in one function call of the database."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -32,6 +32,9 @@ STATEMENTS = {
     "open": "SELECT ledger_open($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::bigint[], $6::uuid[], "
     "$7::bigint[], $8::uuid[], $9::bigint[], $10::uuid[])",
     "close": "SELECT ledger_close($1::json, $2::json, $3::json, $4::json, $5::json, $6::json, $7::json, $8::json)",
+    "recorded": "SELECT json_agg(json_build_array(c.workspace_id, c.command_id, c.body_hash, c.answer)) "
+    "FROM unnest($1::bigint[], $2::uuid[]) AS k (w, c) "
+    "JOIN ledger_command c ON c.workspace_id = k.w AND c.command_id = k.c",
     "used": "SELECT ledger_used($1::bigint, $2::bigint, $3::uuid)",
 }
 
@@ -48,11 +51,12 @@ class Loaded(msgspec.Struct, gc=False):
 
 
 _loaded = msgspec.json.Decoder(Loaded)
+_recorded = msgspec.json.Decoder(list[Recorded])
 _encode = msgspec.json.Encoder().encode
 
 
-def open_step(commands: Sequence[Command]) -> Step:
-    """The read of a batch: every row that any of its commands may touch."""
+def open_step(commands: Sequence[Command], looked_up: Sequence[Command]) -> Step:
+    """The read of a batch: every row that any of its commands may touch, and the record of those looked up."""
     keys: set[tuple[int, int]] = set()
     holds: list[tuple[int, UUID]] = []
     claims: list[tuple[int, UUID]] = []
@@ -68,7 +72,7 @@ def open_step(commands: Sequence[Command]) -> Step:
             holds.append((command.workspace_id, command.hold_id))
         elif isinstance(command, SetLimit):
             keys.add((command.workspace_id, command.key_id))
-    ids = [(command.workspace_id, command.command_id) for command in commands]
+    ids = [(command.workspace_id, command.command_id) for command in looked_up]
     workspaces = sorted({command.workspace_id for command in commands})
     return "open", [
         _array(workspaces),
@@ -106,6 +110,17 @@ def books_of(reply: bytes, commands: Sequence[Command]) -> dict[int, Book]:
     for claim in loaded.claims or ():
         books[claim.workspace_id].claims[claim.claim_id] = claim
     return books
+
+
+def recorded_step(commands: Sequence[Command]) -> Step:
+    """The read of what is recorded under the ids of commands."""
+    return "recorded", _pairs((command.workspace_id, command.command_id) for command in commands)
+
+
+def add_recorded(reply: bytes | None, books: Mapping[int, Book]) -> None:
+    """Put what was recorded into the books."""
+    for recorded in [] if reply is None else _recorded.decode(reply):
+        books[recorded.workspace_id].commands[recorded.command_id] = recorded
 
 
 def used_step(command: SetLimit) -> Step:

@@ -82,7 +82,6 @@ class Wire:
             raise psycopg.OperationalError("the database did not answer in time") from error
         finally:
             self._waiting = None
-            self._loop.remove_writer(self._descriptor)
         for result in self._results:
             if result.status not in _GOOD:
                 raise error_from_result(result)
@@ -95,10 +94,11 @@ class Wire:
         except psycopg.Error as error:
             self._fail(error)
             return
-        if unsent:
+        if unsent and not self._writing:
             self._loop.add_writer(self._descriptor, self._flush)
-        else:
+        elif self._writing and not unsent:
             self._loop.remove_writer(self._descriptor)
+        self._writing = bool(unsent)
 
     def _readable(self) -> None:
         try:
@@ -124,6 +124,7 @@ class Wire:
         self._broken = True
 
     _broken = False
+    _writing = False
 
     @property
     def broken(self) -> bool:

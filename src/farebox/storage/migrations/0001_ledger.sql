@@ -133,7 +133,8 @@ CREATE TRIGGER ledger_command_no_truncate BEFORE TRUNCATE ON ledger_command
     FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse_rewrite();
 
 -- Locks the workspaces of a batch in sorted order, then reads what its commands may touch. Two statements, because in
--- READ COMMITTED the second one sees what the lock's former holder committed. Parallel arrays name rows pairwise.
+-- READ COMMITTED the second one sees what the lock's former holder committed. Parallel arrays name rows pairwise; what a
+-- batch does not need (claims, limits, looked-up commands) costs it nothing.
 CREATE FUNCTION ledger_open(
     p_workspaces bigint[],
     p_key_workspaces bigint[], p_keys bigint[], p_days int[],
@@ -141,47 +142,61 @@ CREATE FUNCTION ledger_open(
     p_command_workspaces bigint[], p_commands uuid[],
     p_claim_workspaces bigint[], p_claims uuid[]
 ) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+    v_claims json; v_claimed_workspaces bigint[]; v_claimed_holds uuid[];
+    v_holds json; v_counted boolean; v_limits json; v_windows json; v_commands json;
 BEGIN
     PERFORM 1 FROM ledger_account
       WHERE workspace_id = ANY (p_workspaces) AND account_id = 0
       ORDER BY workspace_id FOR UPDATE;
-    RETURN (
-        WITH limits AS MATERIALIZED (
-            SELECT l.* FROM unnest(p_key_workspaces, p_keys) AS k (w, k)
-              JOIN ledger_limit l ON l.workspace_id = k.w AND l.key_id = k.k
-        ), claims AS MATERIALIZED (
-            SELECT c.* FROM unnest(p_claim_workspaces, p_claims) AS k (w, c)
-              JOIN ledger_claim c ON c.workspace_id = k.w AND c.claim_id = k.c
-        ), holds AS MATERIALIZED (
-            SELECT h.* FROM (
-                SELECT w, h FROM unnest(p_hold_workspaces, p_holds) AS k (w, h)
-                UNION SELECT workspace_id, hold_id FROM claims
-            ) k JOIN ledger_hold h ON h.workspace_id = k.w AND h.hold_id = k.h
-        ), windows AS MATERIALIZED (
-            SELECT v.* FROM (
-                SELECT l.workspace_id, l.key_id, l.span, d.day FROM limits l CROSS JOIN unnest(p_days) AS d (day)
+    IF cardinality(p_claims) > 0 THEN
+        SELECT json_agg(json_build_array(c.workspace_id, c.claim_id, c.body_hash, c.hold_id)),
+               array_agg(c.workspace_id), array_agg(c.hold_id)
+          INTO v_claims, v_claimed_workspaces, v_claimed_holds
+          FROM unnest(p_claim_workspaces, p_claims) AS k (w, c)
+          JOIN ledger_claim c ON c.workspace_id = k.w AND c.claim_id = k.c;
+        p_hold_workspaces := p_hold_workspaces || v_claimed_workspaces;
+        p_holds := p_holds || v_claimed_holds;
+    END IF;
+    IF cardinality(p_holds) > 0 THEN
+        SELECT json_agg(json_build_array(h.workspace_id, h.hold_id, h.key_id, h.state, h.amount_nanos, h.slice_accounts,
+                                         h.slice_nanos, h.legs, h.owner_id, h.attempt, h.reserved_at, h.finished_at,
+                                         h.charge_nanos, h.absorbed_nanos, h.request_counted)),
+               bool_or(cardinality(h.legs) > 0)
+          INTO v_holds, v_counted
+          FROM unnest(p_hold_workspaces, p_holds) AS k (w, h)
+          JOIN ledger_hold h ON h.workspace_id = k.w AND h.hold_id = k.h;
+    END IF;
+    IF cardinality(p_keys) > 0 THEN
+        SELECT json_agg(json_build_array(l.workspace_id, l.key_id, l.span, l.max_requests, l.max_nanos)) INTO v_limits
+          FROM unnest(p_key_workspaces, p_keys) AS k (w, k)
+          JOIN ledger_limit l ON l.workspace_id = k.w AND l.key_id = k.k;
+    END IF;
+    IF v_limits IS NOT NULL OR v_counted THEN
+        SELECT json_agg(json_build_array(v.workspace_id, v.key_id, v.span, v.day, v.used_requests, v.held_requests,
+                                         v.used_nanos, v.held_nanos, v.seed_requests, v.seed_nanos, v.top_requests,
+                                         v.top_nanos)) INTO v_windows
+          FROM (SELECT l.workspace_id, l.key_id, l.span, d.day
+                  FROM unnest(p_key_workspaces, p_keys) AS k (w, k)
+                  JOIN ledger_limit l ON l.workspace_id = k.w AND l.key_id = k.k
+                 CROSS JOIN unnest(p_days) AS d (day)
                 UNION
                 SELECT h.workspace_id, CASE leg % 2 WHEN 1 THEN h.key_id ELSE 0 END, (leg / 2 % 4)::smallint, leg / 8
-                  FROM holds h CROSS JOIN unnest(h.legs) AS leg WHERE h.state IN (1, 2, 5)
-            ) n JOIN ledger_window v USING (workspace_id, key_id, span, day)
-        )
-        SELECT json_build_object(
-            'accounts', (SELECT json_agg(json_build_array(workspace_id, account_id, posted_nanos, held_nanos, version,
-                                                          priority, expires_at, closed))
-                           FROM ledger_account WHERE workspace_id = ANY (p_workspaces) AND NOT closed),
-            'limits', (SELECT json_agg(json_build_array(workspace_id, key_id, span, max_requests, max_nanos)) FROM limits),
-            'windows', (SELECT json_agg(json_build_array(workspace_id, key_id, span, day, used_requests, held_requests,
-                                                         used_nanos, held_nanos, seed_requests, seed_nanos, top_requests,
-                                                         top_nanos)) FROM windows),
-            'holds', (SELECT json_agg(json_build_array(workspace_id, hold_id, key_id, state, amount_nanos, slice_accounts,
-                                                       slice_nanos, legs, owner_id, attempt, reserved_at, finished_at,
-                                                       charge_nanos, absorbed_nanos, request_counted)) FROM holds),
-            'commands', (SELECT json_agg(json_build_array(c.workspace_id, c.command_id, c.body_hash, c.answer))
-                           FROM unnest(p_command_workspaces, p_commands) AS k (w, c)
-                           JOIN ledger_command c ON c.workspace_id = k.w AND c.command_id = k.c),
-            'claims', (SELECT json_agg(json_build_array(workspace_id, claim_id, body_hash, hold_id)) FROM claims)
-        )
-    );
+                  FROM unnest(p_hold_workspaces, p_holds) AS k (w, h)
+                  JOIN ledger_hold h ON h.workspace_id = k.w AND h.hold_id = k.h
+                 CROSS JOIN unnest(h.legs) AS leg) n
+          JOIN ledger_window v USING (workspace_id, key_id, span, day);
+    END IF;
+    IF cardinality(p_commands) > 0 THEN
+        SELECT json_agg(json_build_array(c.workspace_id, c.command_id, c.body_hash, c.answer)) INTO v_commands
+          FROM unnest(p_command_workspaces, p_commands) AS k (w, c)
+          JOIN ledger_command c ON c.workspace_id = k.w AND c.command_id = k.c;
+    END IF;
+    RETURN json_build_object(
+        'accounts', (SELECT json_agg(json_build_array(workspace_id, account_id, posted_nanos, held_nanos, version,
+                                                      priority, expires_at, closed))
+                       FROM ledger_account WHERE workspace_id = ANY (p_workspaces) AND NOT closed),
+        'limits', v_limits, 'windows', v_windows, 'holds', v_holds, 'commands', v_commands, 'claims', v_claims);
 END $$;
 
 -- What a key (0: the whole workspace) used since a moment, for the window of a limit that is only now being set.
