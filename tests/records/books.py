@@ -28,7 +28,7 @@ from farebox.ledger.outcomes import Answer, Effects
 from farebox.records.call import RECORD_CALL_SQL, Attempt, CallRow, HoldMemo, encode_attempts
 
 NOW = 1_795_000_000_000_000
-"""2026-11-18T04:26:40Z"""
+"""2026-11-18T11:06:40Z"""
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 

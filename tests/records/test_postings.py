@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from farebox.records import postings as postings_module
 from farebox.records.balance import read_balance
 from farebox.records.page import FIRST_PAGE
@@ -42,7 +44,7 @@ async def test_every_balance_follows_from_the_one_before_and_the_last_is_what_is
     async with connected(pool) as connection:
         balance = await read_balance(connection, workspace_id, 7, books.now)
     assert items[0].balance_after_nanos == balance.posted_nanos
-    for newer, older in zip(items, items[1:], strict=False):
+    for newer, older in pairwise(items):
         assert newer.balance_after_nanos - newer.amount_nanos == older.balance_after_nanos
     assert items[-1].balance_after_nanos == items[-1].amount_nanos
     kinds = [(item.kind, item.amount_nanos) for item in items]

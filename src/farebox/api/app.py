@@ -1,8 +1,11 @@
 """The JSON API as one ASGI app: handlers, their parts, and what every answer has in common."""
 
-from litestar import Litestar
+from functools import cache
+
+import msgspec
+from litestar import Litestar, Response, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 
 import farebox
@@ -32,25 +35,38 @@ _ROUTES = (
 
 def build_api(parts: Parts) -> App:
     """The app for `/api`, `/healthz`, `/readyz` and `/metrics`. It has no lifespan: its parts outlive it."""
-    app = Litestar(
-        route_handlers=list(_ROUTES),
+    app = _app(parts, openapi_config=None)
+    return Envelope(app, parts.clock)  # type: ignore[arg-type]
+
+
+def _app(parts: Parts, *, openapi_config: OpenAPIConfig | None) -> Litestar:
+    return Litestar(
+        route_handlers=[*_ROUTES, _openapi_route(parts)],
         dependencies=providers_of(parts),
         exception_handlers=HANDLERS,
-        openapi_config=_openapi(parts),
+        # The framework would add pages in HTML that load scripts from elsewhere; the document alone is ours.
+        openapi_config=openapi_config,
         # Errors are answered and logged by `problems.py`; the framework's own logging would repeat them.
         logging_config=None,
         debug=False,
     )
-    return Envelope(app, parts.clock)  # type: ignore[arg-type]
 
 
-def _openapi(parts: Parts) -> OpenAPIConfig:
-    """JSON alone: a page that shows it would load scripts from elsewhere."""
-    scheme = SecurityScheme(type="http", scheme="bearer", description="A key of this gateway")
-    return OpenAPIConfig(
-        title=f"{parts.brand.name} API",
-        version=getattr(farebox, "__version__", "0"),
-        path="/api",
-        components=Components(security_schemes={"key": scheme}),
-        render_plugins=[JsonRenderPlugin(path="/openapi.json", media_type="application/json")],  # type: ignore[arg-type]
-    )
+def _openapi_route(parts: Parts) -> HTTPRouteHandler:
+    @cache
+    def document() -> bytes:
+        scheme = SecurityScheme(type="http", scheme="bearer", description="A key of this gateway")
+        config = OpenAPIConfig(
+            title=f"{parts.brand.name} API",
+            version=farebox.__version__,
+            components=Components(security_schemes={"key": scheme}),
+        )
+        schema = _app(parts, openapi_config=config).openapi_schema
+        return msgspec.json.encode(schema.to_schema())
+
+    @get("/api/openapi.json", include_in_schema=False)
+    async def show_openapi() -> Response[bytes]:
+        """This API, described; made when it is first asked for."""
+        return Response(document(), media_type="application/json")
+
+    return show_openapi

@@ -1,17 +1,17 @@
 """What handlers ask for by parameter: the parts, and the key that the request bears."""
 
-from typing import Annotated, Any
+from typing import Any
 
 from litestar import Request
-from litestar.di import Provide
-from litestar.params import Dependency
+from litestar.di import NamedDependency, Provide
+from litestar.params import SkipValidation
 
 from farebox.api.parts import Parts
 from farebox.identity.model import KeyRecord
 
 AnyRequest = Request[Any, Any, Any]
-TheParts = Annotated[Parts, Dependency(skip_validation=True)]
-TheKey = Annotated[KeyRecord, Dependency(skip_validation=True)]
+TheParts = NamedDependency[SkipValidation[Parts]]
+TheKey = NamedDependency[SkipValidation[KeyRecord]]
 
 
 def providers_of(parts: Parts) -> dict[str, Provide]:

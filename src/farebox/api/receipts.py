@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from farebox.api.depend import AnyRequest, TheKey, TheParts
 from farebox.api.describe import ERRORS, KEYED
@@ -24,8 +24,8 @@ async def list_postings(
     parts: TheParts,
     key: TheKey,
     *,
-    cursor: Annotated[Text, Parameter(description="`next_cursor` of the page before")] = None,
-    limit: Annotated[Text, Parameter(description="Lines of a page, 1 to 500, default 50")] = None,
+    cursor: Annotated[Text, QueryParameter(description="`next_cursor` of the page before")] = None,
+    limit: Annotated[Text, QueryParameter(description="Lines of a page, 1 to 500, default 50")] = None,
 ) -> PostingList:
     """Credits, promotional grants and their expiry, corrections, and the charge of each call."""
     # The declared parameters make the schema; they are read here, so that a misspelt one is refused.

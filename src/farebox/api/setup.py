@@ -1,4 +1,4 @@
-"""GET /api/setup and /api/errors: what clients have to know before its first call. No key, and nothing of the inside."""
+"""GET /api/setup and /api/errors: what clients have to know before their first call. No key, no insides."""
 
 import msgspec
 from litestar import get

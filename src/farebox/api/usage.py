@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Response, get
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from farebox.api.depend import AnyRequest, TheKey, TheParts
@@ -41,16 +41,18 @@ async def list_usage(
     parts: TheParts,
     key: TheKey,
     *,
-    model: Annotated[Text, Parameter(description="Only this model id")] = None,
-    key_filter: Annotated[Text, Parameter(query="key", description="Only calls of this key id, `key_…`")] = None,
-    status: Annotated[Text, Parameter(description=f"One of {', '.join(STATUSES)}")] = None,
-    streamed: Annotated[Text, Parameter(description="`true` or `false`")] = None,
-    from_moment: Annotated[Text, Parameter(query="from", description="Started at or after, RFC 3339")] = None,
-    to_moment: Annotated[Text, Parameter(query="to", description="Started before, RFC 3339")] = None,
-    cursor: Annotated[Text, Parameter(description="`next_cursor` of the page before")] = None,
-    limit: Annotated[Text, Parameter(description="Lines of a page, 1 to 500, default 50; of an export any")] = None,
+    model: Annotated[Text, QueryParameter(description="Only this model id")] = None,
+    key_filter: Annotated[Text, QueryParameter(name="key", description="Only calls of this key id, `key_…`")] = None,
+    status: Annotated[Text, QueryParameter(description=f"One of {', '.join(STATUSES)}")] = None,
+    streamed: Annotated[Text, QueryParameter(description="`true` or `false`")] = None,
+    from_moment: Annotated[Text, QueryParameter(name="from", description="Started at or after, RFC 3339")] = None,
+    to_moment: Annotated[Text, QueryParameter(name="to", description="Started before, RFC 3339")] = None,
+    cursor: Annotated[Text, QueryParameter(description="`next_cursor` of the page before")] = None,
+    limit: Annotated[
+        Text, QueryParameter(description="Lines of a page, 1 to 500, default 50; of an export any")
+    ] = None,
     format_name: Annotated[
-        Text, Parameter(query="format", description=f"One of {', '.join(FORMATS)}; csv and jsonl export everything")
+        Text, QueryParameter(name="format", description=f"One of {', '.join(FORMATS)}; csv and jsonl export everything")
     ] = None,
 ) -> Response[Any]:
     """Calls that ended, that run, and whose outcome is pending. `format=csv` and `format=jsonl` stream all of them."""
@@ -71,7 +73,7 @@ async def list_usage(
 
 
 @get("/api/usage/{call_id:str}", summary="The receipt of one call", security=KEYED, responses=ERRORS)
-async def show_receipt(parts: TheParts, key: TheKey, call_id: str) -> ReceiptShape:
+async def show_receipt(parts: TheParts, key: TheKey, call_id: FromPath[str]) -> ReceiptShape:
     """Everything that the charge of a call follows from. 404 for calls of other workspaces."""
     require_scope(key, SCOPE)
     try:
@@ -102,9 +104,7 @@ async def _shapes(parts: Parts, workspace_id: int, wanted: UsageFilter, start: C
 
 def _export(pages: Shapes, form: str) -> Response[Any]:
     """A database that goes away in the middle breaks the transfer off, so that half an export never looks whole."""
-    lines, media_type = (
-        (_csv(pages), "text/csv; charset=utf-8") if form == "csv" else (_jsonl(pages), "application/jsonl")
-    )
+    lines, media_type = (_csv(pages), "text/csv") if form == "csv" else (_jsonl(pages), "application/jsonl")
     headers = {"content-disposition": f'attachment; filename="usage.{form}"'}
     return Stream(lines, media_type=media_type, headers=headers)
 

@@ -1,0 +1,130 @@
+"""The API of one deployment with real keys, a real ledger and the deployment's own catalog."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+from prometheus_client import CollectorRegistry, Counter
+
+from farebox.api.app import build_api
+from farebox.api.parts import Headers, HealthCheck, Parts
+from farebox.base.ids import random_id
+from farebox.catalog.model import Catalog
+from farebox.catalog.store import apply_catalog, load_catalog
+from farebox.catalog.toml_file import read_catalog_file
+from farebox.identity.authenticate import authenticate
+from farebox.identity.cache import KeyCache
+from farebox.identity.model import DEFAULT_SCOPES, KeyRecord, Kind
+from farebox.identity.store import NewKey, create_key, create_workspace, find_key
+from farebox.ledger.commands import OpenBook
+from farebox.providers.accounts import Accounts
+from farebox.records.readiness import ReadinessItem, readiness
+from farebox.storage.pool import Pool, connected
+from farebox.web.envelope import App
+from farebox.wiring.settings import Settings, load_settings
+from tests.records.books import NOW, Books
+
+TOKEO = Path(__file__).parents[2] / "deployments" / "tokeo" / "farebox.toml"
+ENVIRONMENT = {"ANTHROPIC_API_KEY": "test-a", "GEMINI_API_KEY": "test-g"}
+
+
+class Shop:
+    """What tests ask of a running deployment."""
+
+    def __init__(self, pool: Pool, books: Books, catalog: Catalog, settings: Settings) -> None:
+        self.pool = pool
+        self.books = books
+        self.current = catalog
+        self.settings = settings
+        self.checks: list[HealthCheck] = [HealthCheck("change_feed", True)]
+        self.accounts = Accounts(lambda: books.now, environment=ENVIRONMENT)
+        self.cache = KeyCache(100, 100, self._find)
+        self.registry = CollectorRegistry()
+        Counter("farebox_test", "Counts nothing", registry=self.registry)
+        self.app: App = build_api(self._parts())
+
+    async def _find(self, key_hash: bytes) -> KeyRecord | None:
+        async with connected(self.pool) as connection:
+            return await find_key(connection, key_hash)
+
+    async def _authenticate(self, headers: Headers) -> KeyRecord:
+        prefix = self.settings.brand.key_prefix
+        return await authenticate(headers, self.cache, key_prefix=prefix, now_micros=self.books.now)
+
+    def _readiness(self) -> list[ReadinessItem]:
+        states = {name: self.accounts.state(provider) for name, provider in self.current.providers.items()}
+        return readiness(self.current, states, self.settings.readiness, database_ok=True)
+
+    def _parts(self) -> Parts:
+        return Parts(
+            pool=self.pool,
+            authenticate=self._authenticate,
+            catalog=lambda: self.current,
+            account_state=self.accounts.state,
+            readiness=self._readiness,
+            health=lambda: self.checks,
+            brand=self.settings.brand,
+            request_limits=self.settings.limits,
+            clock=lambda: self.books.now,
+            registry=self.registry,
+            metrics_token="metrics-secret",
+        )
+
+    async def customer(self, *, usd: str = "10", scopes: frozenset[str] = DEFAULT_SCOPES) -> "Customer":
+        """A new workspace with cash and a key."""
+        async with connected(self.pool) as connection:
+            workspace = await create_workspace(connection, f"w{random_id()}", kind=Kind.CUSTOMER, now_micros=NOW)
+            wanted = NewKey(name="k", scopes=scopes)
+            prefix = self.settings.brand.key_prefix
+            key = await create_key(connection, workspace, wanted, key_prefix=prefix, now_micros=NOW)
+        await self.books.submit(OpenBook(**self.books._ids(workspace.workspace_id)))
+        await self.books.credit(workspace.workspace_id, usd)
+        return Customer(self, key.record, key.secret)
+
+    def client(self, **options: Any) -> httpx.AsyncClient:
+        """A client without a key."""
+        peer = options.pop("peer", ("127.0.0.1", 5))
+        transport = httpx.ASGITransport(app=self.app, client=peer)
+        return httpx.AsyncClient(transport=transport, base_url="http://test", **options)
+
+
+class Customer:
+    """A workspace, its key, and requests made with it."""
+
+    def __init__(self, shop: Shop, key: KeyRecord, secret: str) -> None:
+        self.shop = shop
+        self.key = key
+        self.workspace_id = key.workspace_id
+        self.headers = {"authorization": f"Bearer {secret}"}
+
+    async def get(self, path: str, *, expect: int = 200, **parameters: Any) -> Any:
+        """The JSON of an answer."""
+        response = await self.raw("GET", path, **parameters)
+        assert response.status_code == expect, response.text
+        return response.json()
+
+    async def raw(self, method: str, path: str, **parameters: Any) -> httpx.Response:
+        """The whole answer; parameters named like `from_` lose the line at the end."""
+        named = {name.rstrip("_"): value for name, value in parameters.items()}
+        async with self.shop.client(headers=self.headers) as client:
+            return await client.request(method, path, params=named)
+
+    async def call(self, **row: Any) -> UUID:
+        """A settled call of this key."""
+        return await self.shop.books.call(self.workspace_id, **{"key_id": self.key.key_id, **row})
+
+
+@asynccontextmanager
+async def open_shop(pool: Pool, books: Books) -> AsyncIterator[Shop]:
+    """Tokeo with its catalog applied."""
+    settings = load_settings(TOKEO, environment={})
+    async with connected(pool) as connection:
+        await apply_catalog(connection, read_catalog_file(settings.catalog_path), actor="test")
+        cursor = await connection.execute("SELECT (extract(epoch FROM now()) * 1000000)::bigint + 60000000")
+        row = await cursor.fetchone()
+        assert row is not None
+        catalog, _ = await load_catalog(connection, row[0])
+    yield Shop(pool, books, catalog, settings)

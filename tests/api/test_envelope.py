@@ -1,0 +1,100 @@
+import dataclasses
+
+import pytest
+
+from farebox.api.app import build_api
+from tests.api.shop import Shop
+
+PATHS = ["/api/balance", "/api/usage", "/api/setup", "/healthz", "/readyz", "/api/nothing", "/api/openapi.json"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_every_answer_has_an_id_and_the_security_headers(shop: Shop, path: str) -> None:
+    async with shop.client() as client:
+        headers = (await client.get(path, headers={"x-request-id": "mine", "origin": "https://evil"})).headers
+    assert headers.get_list("x-request-id") == [headers["request-id"]]
+    assert headers["x-request-id"].startswith("req_")
+    assert headers["content-security-policy"].startswith("default-src 'none'")
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+    assert not [name for name in headers if name.startswith("access-control")]
+
+
+async def test_a_request_without_a_key_says_which_header_to_send(shop: Shop) -> None:
+    async with shop.client() as client:
+        response = await client.get("/api/balance")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["fault"]) == (401, "missing_api_key", "caller")
+    assert (error["type"], error["retryable"]) == ("authentication_error", False)
+    assert error["request_id"] == response.headers["x-request-id"]
+    assert error["docs"].endswith("#missing-api-key")
+    assert response.headers["x-should-retry"] == "false"
+    assert response.headers["www-authenticate"] == "Bearer"
+
+
+async def test_a_key_works_in_either_header_and_a_wrong_one_in_none(shop: Shop) -> None:
+    customer = await shop.customer()
+    secret = customer.headers["authorization"].removeprefix("Bearer ")
+    async with shop.client() as client:
+        assert (await client.get("/api/balance", headers={"x-api-key": secret})).status_code == 200
+        response = await client.get("/api/balance", headers={"x-api-key": "sk-ant-123"})
+    assert (response.status_code, response.json()["error"]["reason"]) == (401, "malformed")
+
+
+async def test_unknown_addresses_and_methods_are_errors_of_the_catalogue(shop: Shop) -> None:
+    async with shop.client() as client:
+        missing = await client.get("/api/none")
+        wrong = await client.post("/api/balance", json={})
+        deleted = await client.delete("/api/usage/call_1")
+    assert (missing.status_code, missing.json()["error"]["code"]) == (404, "not_found")
+    for response in (wrong, deleted):
+        assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
+        assert "GET" in response.headers["allow"]
+
+
+async def test_head_answers_like_get_without_a_body(shop: Shop) -> None:
+    customer = await shop.customer()
+    for path in ("/api/balance", "/api/setup", "/healthz"):
+        response = await customer.raw("HEAD", path)
+        assert (response.status_code, response.content) == (200, b"")
+    export = await customer.raw("HEAD", "/api/usage", format="csv")
+    assert (export.status_code, export.content) == (200, b"")
+    assert export.headers["content-type"].startswith("text/csv")
+
+
+async def test_a_body_of_a_get_is_ignored(shop: Shop) -> None:
+    customer = await shop.customer()
+    async with shop.client(headers=customer.headers) as client:
+        response = await client.request("GET", "/api/balance", content=b"{broken")
+    assert response.status_code == 200
+
+
+async def test_a_database_that_is_away_is_503_with_a_time_to_come_back(shop: Shop) -> None:
+    customer = await shop.customer()
+    await customer.get("/api/balance")
+    await shop.pool.close()
+    response = await customer.raw("GET", "/api/balance")
+    error = response.json()["error"]
+    assert (response.status_code, error["code"], error["retryable"]) == (503, "database_unavailable", True)
+    assert response.headers["retry-after"] == "1"
+    assert "x-should-retry" not in response.headers
+    async with shop.client() as client:
+        ready = await client.get("/readyz")
+        assert (await client.get("/healthz")).status_code == 200
+    assert ready.status_code == 503
+    assert ready.json()["checks"][0] == {
+        "name": "database",
+        "ok": False,
+        "reason": "the database does not answer",
+    }
+
+
+async def test_a_fault_of_ours_tells_no_more_than_its_id(shop: Shop) -> None:
+    async def broken(headers: object) -> None:
+        raise RuntimeError("secret internals")
+
+    shop.app = build_api(dataclasses.replace(shop._parts(), authenticate=broken))  # type: ignore[arg-type]
+    async with shop.client() as client:
+        response = await client.get("/api/balance")
+    assert (response.status_code, response.json()["error"]["code"]) == (500, "internal_error")
+    assert "secret" not in response.text
