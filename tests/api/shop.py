@@ -34,7 +34,7 @@ ENVIRONMENT = {"ANTHROPIC_API_KEY": "test-a", "GEMINI_API_KEY": "test-g"}
 class Shop:
     """What tests ask of a running deployment."""
 
-    def __init__(self, pool: Pool, books: Books, catalog: Catalog, settings: Settings) -> None:
+    def __init__(self, pool: Pool, books: Books, *, catalog: Catalog, settings: Settings) -> None:
         self.pool = pool
         self.books = books
         self.current = catalog
@@ -127,4 +127,4 @@ async def open_shop(pool: Pool, books: Books) -> AsyncIterator[Shop]:
         row = await cursor.fetchone()
         assert row is not None
         catalog, _ = await load_catalog(connection, row[0])
-    yield Shop(pool, books, catalog, settings)
+    yield Shop(pool, books, catalog=catalog, settings=settings)

@@ -63,7 +63,7 @@ async def list_usage(
     form = query.choice("format", FORMATS) or "json"
     wanted, start = query.usage_filter(), query.cursor()
     if form != "json":
-        return _export(_shapes(parts, key.workspace_id, wanted, start, query.limit(None)), form)
+        return _export(_shapes(parts, key.workspace_id, wanted, start=start, most=query.limit(None)), form)
     page_size = query.page()
     async with connected(parts.pool) as connection:
         page = await read_usage(connection, key.workspace_id, wanted, cursor=start, page=page_size)
@@ -94,7 +94,7 @@ def _no_call() -> Problem:
 Shapes = AsyncIterator[list[UsageShape]]
 
 
-async def _shapes(parts: Parts, workspace_id: int, wanted: UsageFilter, start: Cursor, most: int | None) -> Shapes:
+async def _shapes(parts: Parts, workspace_id: int, wanted: UsageFilter, *, start: Cursor, most: int | None) -> Shapes:
     def connect() -> AbstractAsyncContextManager[Connection]:
         return connected(parts.pool)
 

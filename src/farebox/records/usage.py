@@ -109,7 +109,9 @@ async def read_usage(
     bounds["from_id"] = floor or from_id
     # Open holds first: a call that ends between the two reads is found twice rather than not at all.
     most_running = scan if wanted.selects else most
-    holds = await _open_holds(connection, workspace_id, wanted, (floor or from_id, before_id), most_running)
+    holds = await _open_holds(
+        connection, workspace_id, wanted, id_range=(floor or from_id, before_id), most=most_running
+    )
     running = [item for hold in holds if wanted.matches(item := item_of_hold(hold))]
     ended = [] if wanted.status in _OPEN else await _ended(connection, wanted, bounds, most)
     known = {item.call_id for item in ended}
@@ -162,7 +164,7 @@ async def _ended(connection: Connection, wanted: UsageFilter, bounds: dict[str, 
 
 
 async def _open_holds(
-    connection: Connection, workspace_id: int, wanted: UsageFilter, id_range: tuple[UUID, UUID], most: int
+    connection: Connection, workspace_id: int, wanted: UsageFilter, *, id_range: tuple[UUID, UUID], most: int
 ) -> list[HoldRow]:
     states = [int(state) for state, status in STATUS_OF_HOLD.items() if wanted.status in (None, status)]
     return await read_open_holds(
