@@ -15,6 +15,7 @@ from farebox.storage.home import Home
 from farebox.storage.migrate import migrate, require_current_schema
 from farebox.storage.server import OpenDatabase, Role, open_database
 from farebox.wiring.catalogs import apply_first_catalog, refuse_empty_keys
+from farebox.wiring.chores import run_chores
 from farebox.wiring.crew import Crew, Plan
 from farebox.wiring.settings import Settings
 from farebox.wiring.signals import StopSignals
@@ -22,6 +23,7 @@ from farebox.wiring.worker import APP_FACTORY, LISTEN_BACKLOG
 
 Report = Callable[[str], None]
 
+WORKER_TICK_SECONDS: Final = 0.5
 _METRICS_PREFIX: Final = "metrics-"
 
 
@@ -55,6 +57,25 @@ def run_crew(plan: Plan, signals: StopSignals, database: OpenDatabase, *, on_rea
     listen(plan.listener)
     plan.report(f"starting {plan.workers} worker{'s' if plan.workers > 1 else ''}")
     Crew(plan, signals).run(chores=database.ensure_running, on_ready=on_ready)
+
+
+def work(settings: Settings, *, report: Report) -> None:
+    """`farebox worker`: the background chores alone, until a stop signal. Raises OperatorError."""
+    with StopSignals.caught() as signals, ready_database(settings, role="guest", report=report) as database:
+        report("doing the chores")
+        signals.only_count()
+        asyncio.run(_chores(settings, database, signals))
+
+
+async def _chores(settings: Settings, database: OpenDatabase, signals: StopSignals) -> None:
+    chores = asyncio.create_task(run_chores(settings, database.dsn), name="chores")
+    while not signals.count and not chores.done():
+        database.ensure_running()
+        await asyncio.wait([chores], timeout=WORKER_TICK_SECONDS)
+    if not chores.done():
+        chores.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await chores
 
 
 @contextlib.contextmanager

@@ -1,0 +1,180 @@
+"""`farebox doctor`: looks at everything an installation stands on, and names the fix of whatever is not well."""
+
+import asyncio
+import http.client
+import os
+import sys
+from collections.abc import Callable, Iterator
+from typing import Final, Literal
+
+import msgspec
+import psycopg
+
+from farebox.base.errors import OperatorError
+from farebox.catalog.model import Provider
+from farebox.storage.migrate import require_current_schema
+from farebox.storage.server import open_database
+from farebox.wiring.catalogs import current_catalog, store_catalog
+from farebox.wiring.operate import verify_ledger
+from farebox.wiring.processes import bound
+from farebox.wiring.settings import Settings, refuse_empty
+
+Verdict = Literal["ok", "warning", "error"]
+
+OLDEST_PYTHON: Final = (3, 11)
+HEALTH_TIMEOUT_SECONDS: Final = 2.0
+CONNECT_TIMEOUT_SECONDS: Final = 5
+# What must be on for an answered call to survive a power cut.
+_DURABLE: Final = ("fsync", "synchronous_commit", "full_page_writes")
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that was looked at. `fix` is empty when it is well."""
+
+    check: str
+    verdict: Verdict
+    detail: str
+    fix: str = ""
+
+
+def examine(settings: Settings, report: Callable[[str], None]) -> list[Finding]:
+    """Every finding, the good ones too. Starts the embedded database if nobody runs it; changes nothing in it."""
+    findings = [_python(), _home(settings), _port(settings), *_metrics(settings)]
+    try:
+        with open_database(settings.home, settings.database_url, role="guest", report=report) as database:
+            findings.append(_database(database.dsn))
+            findings.extend(_inside(settings, database.dsn, embedded=database.embedded))
+    except OperatorError as error:
+        findings.append(Finding(check="database", verdict="error", detail=error.message, fix=error.fix))
+    return findings
+
+
+def _python() -> Finding:
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if sys.version_info[:2] >= OLDEST_PYTHON:
+        return Finding(check="python", verdict="ok", detail=version)
+    return Finding(check="python", verdict="error", detail=version, fix="use Python 3.11 or newer")
+
+
+def _home(settings: Settings) -> Finding:
+    try:
+        settings.home.create()
+    except OperatorError as error:
+        return Finding(check="home", verdict="error", detail=error.message, fix=error.fix)
+    return Finding(check="home", verdict="ok", detail=settings.home_path)
+
+
+def _port(settings: Settings) -> Finding:
+    host, port = settings.server.host, settings.server.port
+    try:
+        with bound(host, port):
+            return Finding(check="port", verdict="ok", detail=f"{host}:{port} is free")
+    except OperatorError as error:
+        if _farebox_answers(host, port):
+            return Finding(check="port", verdict="ok", detail=f"Farebox serves on {host}:{port}")
+        return Finding(check="port", verdict="error", detail=error.message, fix=error.fix)
+
+
+def _farebox_answers(host: str, port: int) -> bool:
+    connection = http.client.HTTPConnection(host, port, timeout=HEALTH_TIMEOUT_SECONDS)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (http.client.HTTPException, OSError):
+        return False
+    finally:
+        connection.close()
+
+
+def _database(dsn: str) -> Finding:
+    with psycopg.connect(dsn, connect_timeout=CONNECT_TIMEOUT_SECONDS) as connection:
+        version = connection.info.server_version
+        off = [name for name in _DURABLE if _setting(connection, name) == "off"]
+    detail = f"PostgreSQL {version // 10_000}.{version % 10_000}"
+    if not off:
+        return Finding(check="database", verdict="ok", detail=f"{detail}, {', '.join(_DURABLE)} on")
+    return Finding(
+        check="database",
+        verdict="error",
+        detail=f"{detail}: {', '.join(off)} off, so a power cut can lose answered calls",
+        fix=f"set {off[0]} = on in postgresql.conf and reload it",
+    )
+
+
+def _setting(connection: "psycopg.Connection[tuple[object, ...]]", name: str) -> str:
+    row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
+    return str(row[0]) if row else ""
+
+
+def _inside(settings: Settings, dsn: str, *, embedded: bool) -> Iterator[Finding]:
+    try:
+        require_current_schema(dsn)
+    except OperatorError as error:
+        fix = "start `farebox serve`: it brings its own database up to date" if embedded else error.fix
+        yield Finding(check="schema", verdict="error", detail=error.message, fix=fix)
+        return
+    yield Finding(check="schema", verdict="ok", detail="current")
+    yield _catalog(settings, dsn)
+    for provider in asyncio.run(current_catalog(dsn)).providers.values():
+        yield _provider_key(provider)
+    yield _ledger(dsn)
+
+
+def _catalog(settings: Settings, dsn: str) -> Finding:
+    path = settings.catalog_path
+    if not path.exists():
+        return Finding(check="catalog", verdict="ok", detail="there is no catalog.toml beside the configuration")
+    try:
+        diff = asyncio.run(store_catalog(dsn, path, actor="doctor", effective_at_micros=None, dry_run=True))
+    except OperatorError as error:
+        return Finding(check="catalog", verdict="error", detail=error.message, fix=error.fix)
+    if not diff.changes:
+        return Finding(check="catalog", verdict="ok", detail=f"as in {path}")
+    return Finding(
+        check="catalog",
+        verdict="warning",
+        detail=f"{len(diff.changes)} rows differ from {path}; the stored rows are in force",
+        fix=f"see them with `farebox catalog apply {path} --dry-run`; without --dry-run the file takes effect",
+    )
+
+
+def _provider_key(provider: Provider) -> Finding:
+    check, name = f"provider {provider.provider_id}", provider.api_key_env
+    if name is None:
+        return Finding(check=check, verdict="ok", detail="needs no key")
+    try:
+        refuse_empty([name])
+    except OperatorError as error:
+        return Finding(check=check, verdict="error", detail=error.message, fix=error.fix)
+    if name in os.environ:
+        return Finding(check=check, verdict="ok", detail=f"{name} is set")
+    return Finding(
+        check=check,
+        verdict="warning",
+        detail=f"{name} is not set, so its routes are not ready",
+        fix=f"set {name} where `farebox serve` is started",
+    )
+
+
+def _metrics(settings: Settings) -> Iterator[Finding]:
+    if settings.metrics_token is None and settings.server.host not in ("127.0.0.1", "::1", "localhost"):
+        yield Finding(
+            check="metrics",
+            verdict="warning",
+            detail="/metrics can be read from this machine only",
+            fix="set FAREBOX_METRICS_TOKEN if Prometheus runs elsewhere",
+        )
+
+
+def _ledger(dsn: str) -> Finding:
+    report = asyncio.run(verify_ledger(dsn))
+    if report.sound:
+        detail = f"{report.checks} invariants hold over {report.entries} entries and {report.holds} holds"
+        return Finding(check="ledger", verdict="ok", detail=detail)
+    breach = report.breaches[0]
+    return Finding(
+        check="ledger",
+        verdict="error",
+        detail=f"{len(report.breaches)} breaches; the first: {breach.invariant}, {breach.row}: {breach.problem}",
+        fix="stop serving, keep a backup as it is, and run `farebox ledger verify`",
+    )

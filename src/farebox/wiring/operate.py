@@ -1,0 +1,433 @@
+"""What each operator command does, one function each. They take a DSN and return values; `cli/` shows them.
+
+A command that changes a balance or a limit goes through the ledger like every call does, so it may run while the
+gateway serves.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import UUID
+
+import msgspec
+import psycopg
+
+from farebox.base.clock import monotone_clock, rfc3339
+from farebox.base.errors import OperatorError
+from farebox.base.ids import IdError, random_id, read_call, uuid7
+from farebox.base.money import format_usd
+from farebox.identity import store
+from farebox.identity.model import DEFAULT_SCOPES, SCOPES, KeyListing, KeyRecord, Kind, Status, Workspace
+from farebox.ledger.batcher import Batcher
+from farebox.ledger.commands import Command, Credit, GrantPromotion, OpenBook, SetLimit
+from farebox.ledger.draft import MANUAL_CREDIT
+from farebox.ledger.outcomes import Answer, Reason, Refusal
+from farebox.ledger.reading import LimitUse, read_limits
+from farebox.ledger.verify import Report, verify
+from farebox.records.balance import Balance, read_balance
+from farebox.records.receipt import Receipt, read_receipt
+from farebox.storage.pool import mapped_errors
+from farebox.storage.queries import load_queries
+from farebox.wiring.arguments import WantedLimit, read_limit_usd, read_requests
+
+# Who did it, in the ledger's record: whoever can run these commands is the operator.
+ACTOR = "operator"
+# Where a promotion without a priority stands among others; lower is spent first.
+DEFAULT_PRIORITY = 100
+
+_QUERIES = load_queries("farebox.wiring", "queries.sql")
+_now = monotone_clock()
+
+_REFUSALS = {
+    Reason.COMMAND_CONFLICT: ("this command id was used for something else", "use a new --command-id"),
+    Reason.INVALID_AMOUNT: ("the ledger does not take this amount", "use one above zero and below 100,000,000"),
+    Reason.BALANCE_HELD: ("running calls hold a part of this amount", "try again when they have ended"),
+    Reason.INSUFFICIENT_BALANCE: ("the workspace has less than that", "take back at most what is available"),
+}
+
+
+class WorkspaceView(msgspec.Struct, frozen=True, kw_only=True):
+    """A workspace for the operator's eyes; amounts in dollars."""
+
+    workspace_id: str
+    name: str
+    kind: str
+    status: str
+    created_at: str
+    available_usd: str
+    held_usd: str
+
+
+class CreditView(msgspec.Struct, frozen=True, kw_only=True):
+    """What a credit did. `replayed`: this command id had done it before, so nothing happened now."""
+
+    workspace_id: str
+    workspace: str
+    credited_usd: str
+    promotional: bool
+    available_usd: str
+    command_id: str
+    replayed: bool
+
+
+class CreditWish(msgspec.Struct, frozen=True, kw_only=True):
+    """What to credit: nano-USD of cash, or with `promotional` a grant. The same `command_id` acts once."""
+
+    amount_nanos: int
+    reason: str
+    promotional: bool = False
+    priority: int = DEFAULT_PRIORITY
+    expires_at_micros: int | None = None
+    command_id: UUID | None = None
+
+
+class LimitView(msgspec.Struct, frozen=True, kw_only=True):
+    """One limit and what its running window has used, open holds included."""
+
+    holder: str
+    per: str
+    max_requests: int | None
+    max_usd: str | None
+    used_requests: int
+    used_usd: str
+
+
+class KeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A key without its secret."""
+
+    key_id: str
+    name: str
+    prefix: str
+    status: str
+    scopes: list[str]
+    models: list[str] | None
+    created_at: str | None
+    expires_at: str | None
+    revoked_at: str | None
+
+
+class NewKeyView(msgspec.Struct, frozen=True, kw_only=True):
+    """A new key; `api_key` is shown this once."""
+
+    api_key: str = ""
+    workspace_id: str
+    key: KeyView
+    limits: list[LimitView]
+
+    def __repr__(self) -> str:
+        return f"NewKeyView({self.key.key_id})"
+
+
+class KeyWish(msgspec.Struct, frozen=True, kw_only=True):
+    """What a new key may do; empty scopes: the default ones; empty models: all."""
+
+    name: str
+    scopes: list[str] = []
+    models: list[str] = []
+    expires_at_micros: int | None = None
+    limits: list[WantedLimit] = []
+
+
+@asynccontextmanager
+async def connected(dsn: str) -> AsyncIterator[store.Connection]:
+    """One connection for a short command. Raises DatabaseUnavailable."""
+    with mapped_errors():
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
+            yield connection
+
+
+@asynccontextmanager
+async def _ledger(dsn: str) -> AsyncIterator[Batcher]:
+    batcher = Batcher(dsn, owner_id=random_id())
+    with mapped_errors():
+        await batcher.connect()
+    working = asyncio.create_task(batcher.run(), name="ledger")
+    try:
+        yield batcher
+    finally:
+        await batcher.close()
+        await working
+
+
+async def _accepted(ledger: Batcher, command: Command) -> Answer:
+    outcome = await ledger.submit(command)
+    if isinstance(outcome, Refusal):
+        message, fix = _REFUSALS.get(outcome.reason, (f"the ledger refuses: {outcome.reason}", "check the arguments"))
+        if outcome.reason in (Reason.INSUFFICIENT_BALANCE, Reason.BALANCE_HELD):
+            message += f"; ${format_usd(outcome.available_nanos)} are available"
+        raise OperatorError(message, fix)
+    return outcome if isinstance(outcome, Answer) else outcome.answer
+
+
+async def _open_book(ledger: Batcher, workspace_id: int) -> None:
+    """Harmless when it is open; a workspace whose creation was interrupted is completed by it."""
+    now_micros = _now()
+    await _accepted(ledger, OpenBook(workspace_id=workspace_id, command_id=uuid7(now_micros), now_micros=now_micros))
+
+
+# ── workspaces ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def create_workspace(dsn: str, name: str) -> WorkspaceView:
+    """A new customer workspace with an empty balance."""
+    async with _ledger(dsn) as ledger, connected(dsn) as connection:
+        workspace = await store.create_workspace(connection, name, kind=Kind.CUSTOMER, now_micros=_now())
+        await _open_book(ledger, workspace.workspace_id)
+        return await _workspace_view(connection, workspace)
+
+
+async def list_workspaces(dsn: str) -> list[WorkspaceView]:
+    """All of them, the newest first."""
+    async with connected(dsn) as connection:
+        workspaces = await store.list_workspaces(connection)
+        return [await _workspace_view(connection, workspace) for workspace in workspaces]
+
+
+async def set_workspace_status(dsn: str, name: str, status: Status) -> WorkspaceView:
+    """Suspend or activate by id or name. Raises OperatorError when there is no such workspace."""
+    async with connected(dsn) as connection:
+        workspace = await store.find_workspace(connection, name)
+        change = store.suspend_workspace if status is Status.SUSPENDED else store.activate_workspace
+        await change(connection, workspace.workspace_id)
+        return await _workspace_view(connection, msgspec.structs.replace(workspace, status=status))
+
+
+async def _workspace_view(connection: store.Connection, workspace: Workspace) -> WorkspaceView:
+    balance = await balance_of(connection, workspace.workspace_id)
+    return WorkspaceView(
+        workspace_id=store.show_workspace(workspace.workspace_id),
+        name=workspace.name,
+        kind=workspace.kind,
+        status=workspace.status,
+        created_at=rfc3339(workspace.created_at),
+        available_usd=format_usd(balance.available_nanos),
+        held_usd=format_usd(balance.held_nanos),
+    )
+
+
+async def balance_of(connection: store.Connection, workspace_id: int) -> Balance:
+    """The workspace's balance, with its own limits and no key's."""
+    return await read_balance(connection, workspace_id, 0, _now())
+
+
+# ── money ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def credit(dsn: str, name: str, wish: CreditWish) -> CreditView:
+    """Credit cash or a promotion; a negative amount of cash is a correction. Raises OperatorError."""
+    if wish.amount_nanos == 0 or (wish.promotional and wish.amount_nanos < 0):
+        raise OperatorError("there is nothing to credit", "name an amount above zero; only cash can be corrected")
+    if not wish.promotional and wish.expires_at_micros is not None:
+        raise OperatorError("cash does not expire", "add --promotional, or leave out --expires")
+    async with _ledger(dsn) as ledger, connected(dsn) as connection:
+        workspace = await store.find_workspace(connection, name)
+        await _open_book(ledger, workspace.workspace_id)
+        command = _credit_command(workspace.workspace_id, wish)
+        answer = await _accepted(ledger, command)
+        balance = await balance_of(connection, workspace.workspace_id)
+    return CreditView(
+        workspace_id=store.show_workspace(workspace.workspace_id),
+        workspace=workspace.name,
+        credited_usd=format_usd(wish.amount_nanos),
+        promotional=wish.promotional,
+        available_usd=format_usd(balance.available_nanos),
+        command_id=str(command.command_id),
+        replayed=answer.replayed,
+    )
+
+
+def _credit_command(workspace_id: int, wish: CreditWish) -> Credit | GrantPromotion:
+    now_micros = _now()
+    command_id = wish.command_id or uuid7(now_micros)
+    if wish.promotional:
+        return GrantPromotion(
+            workspace_id=workspace_id,
+            command_id=command_id,
+            now_micros=now_micros,
+            amount_nanos=wish.amount_nanos,
+            priority=wish.priority,
+            expires_at_micros=wish.expires_at_micros,
+            reason=wish.reason,
+            actor=ACTOR,
+        )
+    return Credit(
+        workspace_id=workspace_id,
+        command_id=command_id,
+        now_micros=now_micros,
+        amount_nanos=wish.amount_nanos,
+        source_account=MANUAL_CREDIT,
+        reason=wish.reason,
+        actor=ACTOR,
+    )
+
+
+# ── limits ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def set_limit(
+    dsn: str, name: str, *, key: str | None, span: int, requests: str | None, usd: str | None
+) -> list[LimitView]:
+    """Set or lift (`none`) a limit of a workspace, or of one of its keys; what is not named stays.
+
+    Returns all limits of that holder. Raises OperatorError.
+    """
+    if requests is None and usd is None:
+        raise OperatorError("there is no limit to set", "name --requests, --usd or both; none lifts a limit")
+    max_requests = None if requests is None else read_requests(requests)
+    max_nanos = None if usd is None else read_limit_usd(usd)
+    async with _ledger(dsn) as ledger, connected(dsn) as connection:
+        workspace = await store.find_workspace(connection, name)
+        key_id = 0 if key is None else (await _find_key(connection, workspace, key)).record.key_id
+        before = await _limit(connection, workspace.workspace_id, key_id, span)
+        if before is not None:
+            max_requests = before.max_requests if requests is None else max_requests
+            max_nanos = before.max_nanos if usd is None else max_nanos
+        await _open_book(ledger, workspace.workspace_id)
+        await _set_limit(ledger, workspace.workspace_id, key_id, span=span, maxima=(max_requests, max_nanos))
+        return await _limit_views(connection, workspace.workspace_id, [key_id])
+
+
+async def list_limits(dsn: str, name: str) -> list[LimitView]:
+    """Every limit of a workspace and of its keys."""
+    async with connected(dsn) as connection:
+        workspace = await store.find_workspace(connection, name)
+        keys = await store.list_keys(connection, workspace.workspace_id)
+        return await _limit_views(connection, workspace.workspace_id, [0, *(key.record.key_id for key in keys)])
+
+
+async def _set_limit(
+    ledger: Batcher, workspace_id: int, key_id: int, *, span: int, maxima: tuple[int | None, int | None]
+) -> None:
+    now_micros = _now()
+    max_requests, max_nanos = maxima
+    command = SetLimit(
+        workspace_id=workspace_id,
+        command_id=uuid7(now_micros),
+        now_micros=now_micros,
+        key_id=key_id,
+        span=span,
+        max_requests=max_requests,
+        max_nanos=max_nanos,
+    )
+    await _accepted(ledger, command)
+
+
+async def _limit(connection: store.Connection, workspace_id: int, key_id: int, span: int) -> LimitUse | None:
+    found = await read_limits(connection, workspace_id, key_ids=[key_id], now_micros=_now())
+    return next((limit for limit in found if limit.span == span), None)
+
+
+async def _limit_views(connection: store.Connection, workspace_id: int, key_ids: list[int]) -> list[LimitView]:
+    found = await read_limits(connection, workspace_id, key_ids=key_ids, now_micros=_now())
+    return [_limit_view(use) for use in found if use.max_requests is not None or use.max_nanos is not None]
+
+
+def _limit_view(use: LimitUse) -> LimitView:
+    return LimitView(
+        holder=store.show_key(use.key_id) if use.key_id else "workspace",
+        per={1: "day", 2: "month", 3: "lifetime"}[use.span],
+        max_requests=use.max_requests,
+        max_usd=None if use.max_nanos is None else format_usd(use.max_nanos),
+        used_requests=use.used_requests + use.held_requests,
+        used_usd=format_usd(use.used_nanos + use.held_nanos),
+    )
+
+
+# ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def create_key(dsn: str, name: str, wish: KeyWish, *, key_prefix: str) -> NewKeyView:
+    """A new key with its limits in force before its secret is shown. Raises OperatorError."""
+    async with _ledger(dsn) as ledger, connected(dsn) as connection:
+        workspace = await store.find_workspace(connection, name)
+        wanted = store.NewKey(
+            name=wish.name,
+            scopes=frozenset(wish.scopes) or DEFAULT_SCOPES,
+            allowed_models=frozenset(wish.models) or None,
+            expires_at=wish.expires_at_micros,
+        )
+        created = await store.create_key(connection, workspace, wanted, key_prefix=key_prefix, now_micros=_now())
+        await _open_book(ledger, workspace.workspace_id)
+        key_id = created.record.key_id
+        for limit in wish.limits:
+            maxima = (limit.requests, limit.nanos)
+            await _set_limit(ledger, workspace.workspace_id, key_id, span=limit.span, maxima=maxima)
+        limits = await _limit_views(connection, workspace.workspace_id, [key_id])
+    return NewKeyView(
+        api_key=created.secret,
+        workspace_id=store.show_workspace(workspace.workspace_id),
+        key=_key_view(created.record, None, None),
+        limits=limits,
+    )
+
+
+async def list_keys(dsn: str, name: str) -> list[KeyView]:
+    """A workspace's keys, revoked ones too, the newest first."""
+    async with connected(dsn) as connection:
+        workspace = await store.find_workspace(connection, name)
+        return [_listing_view(key) for key in await store.list_keys(connection, workspace.workspace_id)]
+
+
+async def revoke_key(dsn: str, text: str, *, key_prefix: str) -> KeyView:
+    """Revoke by id, visible prefix or whole secret. Raises OperatorError."""
+    async with connected(dsn) as connection:
+        return _listing_view(await store.revoke_key(connection, text, key_prefix=key_prefix, now_micros=_now()))
+
+
+async def _find_key(connection: store.Connection, workspace: Workspace, text: str) -> KeyListing:
+    listed = await store.list_keys(connection, workspace.workspace_id)
+    found = [
+        key for key in listed if text in (store.show_key(key.record.key_id), key.record.visible_prefix, key.record.name)
+    ]
+    if len(found) != 1:
+        how_many = "several keys are" if found else "there is no key"
+        raise OperatorError(
+            f"{how_many} {text!r} in {workspace.name}", "name one by its id; `farebox key list` shows them"
+        )
+    return found[0]
+
+
+def _listing_view(listing: KeyListing) -> KeyView:
+    return _key_view(listing.record, listing.created_at, listing.revoked_at)
+
+
+def _key_view(record: KeyRecord, created_at: int | None, revoked_at: int | None) -> KeyView:
+    return KeyView(
+        key_id=store.show_key(record.key_id),
+        name=record.name,
+        prefix=record.visible_prefix,
+        status="active" if record.active else "revoked",
+        scopes=[scope for scope in SCOPES if scope in record.scopes],
+        models=None if record.allowed_models is None else sorted(record.allowed_models),
+        created_at=_moment(created_at),
+        expires_at=_moment(record.expires_at),
+        revoked_at=_moment(revoked_at),
+    )
+
+
+def _moment(micros: int | None) -> str | None:
+    return None if micros is None else rfc3339(micros)
+
+
+# ── looking into it ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def find_receipt(dsn: str, call: str) -> Receipt:
+    """The operator's receipt of a call, of whatever workspace. Raises OperatorError when there is none."""
+    try:
+        call_id = read_call(call)
+    except IdError as error:
+        raise OperatorError(str(error), "give the id of the response's Call-Id header: call_…") from error
+    async with connected(dsn) as connection:
+        cursor = await connection.execute(_QUERIES["workspace_of_call"], {"call_id": call_id})
+        row = await cursor.fetchone()
+        receipt = None if row is None else await read_receipt(connection, row[0], call_id)
+    if receipt is None:
+        raise OperatorError(f"there is no call {call}", "refused requests leave no call; check the id")
+    return receipt
+
+
+async def verify_ledger(dsn: str) -> Report:
+    """Prove every invariant from the rows; the gateway may go on meanwhile."""
+    async with connected(dsn) as connection:
+        return await verify(connection)
