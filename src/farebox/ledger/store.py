@@ -30,8 +30,9 @@ STATEMENTS = {
     "commit": "COMMIT",
     "rollback": "ROLLBACK",
     "open": "SELECT ledger_open($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::bigint[], $6::uuid[], "
-    "$7::bigint[], $8::uuid[], $9::bigint[], $10::uuid[])",
-    "close": "SELECT ledger_close($1::json, $2::json, $3::json, $4::json, $5::json, $6::json, $7::json, $8::json)",
+    "$7::bigint[], $8::uuid[], $9::bigint[], $10::uuid[], $11::uuid, $12::uuid)",
+    "close": "SELECT ledger_close($1::json, $2::json, $3::json, $4::json, $5::json, $6::json, $7::json, $8::json, "
+    "$9::uuid, $10::uuid)",
     "recorded": "SELECT json_agg(json_build_array(c.workspace_id, c.command_id, c.body_hash, c.answer)) "
     "FROM unnest($1::bigint[], $2::uuid[]) AS k (w, c) "
     "JOIN ledger_command c ON c.workspace_id = k.w AND c.command_id = k.c",
@@ -81,7 +82,12 @@ def open_step(commands: Sequence[Command], looked_up: Sequence[Command]) -> Step
         *_pairs(holds),
         *_pairs(ids),
         *_pairs(claims),
+        *_first_and_last([hold_id for _, hold_id in holds]),
     ]
+
+
+def _first_and_last(hold_ids: Sequence[UUID]) -> tuple[bytes, bytes] | tuple[None, None]:
+    return (str(min(hold_ids)).encode(), str(max(hold_ids)).encode()) if hold_ids else (None, None)
 
 
 def _array(values: Iterable[int | UUID]) -> bytes:
@@ -269,6 +275,7 @@ class Writes:
             _rows(self._entries),
             _rows(self._commands),
             _rows([_ClaimRow(*astuple(claim)) for claim in self._claims.values()]),
+            *_first_and_last([row.hold_id for row in moved]),
         ]
 
 

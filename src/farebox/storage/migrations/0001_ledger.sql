@@ -134,13 +134,15 @@ CREATE TRIGGER ledger_command_no_truncate BEFORE TRUNCATE ON ledger_command
 
 -- Locks the workspaces of a batch in sorted order, then reads what its commands may touch. Two statements, because in
 -- READ COMMITTED the second one sees what the lock's former holder committed. Parallel arrays name rows pairwise; what a
--- batch does not need (claims, limits, looked-up commands) costs it nothing.
+-- batch does not need (claims, limits, looked-up commands) costs it nothing. The first and last hold of the batch are
+-- given apart, so that the executor opens only the months between them.
 CREATE FUNCTION ledger_open(
     p_workspaces bigint[],
     p_key_workspaces bigint[], p_keys bigint[], p_days int[],
     p_hold_workspaces bigint[], p_holds uuid[],
     p_command_workspaces bigint[], p_commands uuid[],
-    p_claim_workspaces bigint[], p_claims uuid[]
+    p_claim_workspaces bigint[], p_claims uuid[],
+    p_first_hold uuid, p_last_hold uuid
 ) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
     v_claims json; v_claimed_workspaces bigint[]; v_claimed_holds uuid[];
@@ -157,6 +159,8 @@ BEGIN
           JOIN ledger_claim c ON c.workspace_id = k.w AND c.claim_id = k.c;
         p_hold_workspaces := p_hold_workspaces || v_claimed_workspaces;
         p_holds := p_holds || v_claimed_holds;
+        p_first_hold := '00000000-0000-0000-0000-000000000000';
+        p_last_hold := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
     END IF;
     IF cardinality(p_holds) > 0 THEN
         SELECT json_agg(json_build_array(h.workspace_id, h.hold_id, h.key_id, h.state, h.amount_nanos, h.slice_accounts,
@@ -165,7 +169,8 @@ BEGIN
                bool_or(cardinality(h.legs) > 0)
           INTO v_holds, v_counted
           FROM unnest(p_hold_workspaces, p_holds) AS k (w, h)
-          JOIN ledger_hold h ON h.workspace_id = k.w AND h.hold_id = k.h;
+          JOIN ledger_hold h ON h.workspace_id = k.w AND h.hold_id = k.h
+         WHERE h.hold_id BETWEEN p_first_hold AND p_last_hold;
     END IF;
     IF cardinality(p_keys) > 0 THEN
         SELECT json_agg(json_build_array(l.workspace_id, l.key_id, l.span, l.max_requests, l.max_nanos)) INTO v_limits
@@ -184,7 +189,8 @@ BEGIN
                 SELECT h.workspace_id, CASE leg % 2 WHEN 1 THEN h.key_id ELSE 0 END, (leg / 2 % 4)::smallint, leg / 8
                   FROM unnest(p_hold_workspaces, p_holds) AS k (w, h)
                   JOIN ledger_hold h ON h.workspace_id = k.w AND h.hold_id = k.h
-                 CROSS JOIN unnest(h.legs) AS leg) n
+                 CROSS JOIN unnest(h.legs) AS leg
+                 WHERE h.hold_id BETWEEN p_first_hold AND p_last_hold) n
           JOIN ledger_window v USING (workspace_id, key_id, span, day);
     END IF;
     IF cardinality(p_commands) > 0 THEN
@@ -209,7 +215,7 @@ $$;
 -- Writes what a batch decided. Each argument is a JSON array of rows, or null where there is nothing of the kind.
 CREATE FUNCTION ledger_close(
     p_accounts json, p_windows json, p_limits json, p_new_holds json, p_moved_holds json, p_entries json,
-    p_commands json, p_claims json
+    p_commands json, p_claims json, p_first_hold uuid, p_last_hold uuid
 ) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     IF p_accounts IS NOT NULL THEN
@@ -248,7 +254,8 @@ BEGIN
                charge_nanos = r.charge_nanos, absorbed_nanos = r.absorbed_nanos, request_counted = r.request_counted
           FROM json_to_recordset(p_moved_holds) AS r (workspace_id bigint, hold_id uuid, state smallint, attempt int,
                finished_at bigint, charge_nanos bigint, absorbed_nanos bigint, request_counted boolean)
-         WHERE h.workspace_id = r.workspace_id AND h.hold_id = r.hold_id;
+         WHERE h.workspace_id = r.workspace_id AND h.hold_id = r.hold_id
+           AND h.hold_id BETWEEN p_first_hold AND p_last_hold;
     END IF;
     IF p_entries IS NOT NULL THEN
         INSERT INTO ledger_entry (workspace_id, entry_id, command_id, hold_id, debit_account, credit_account, amount_nanos,
