@@ -55,3 +55,10 @@ async def store_catalog(dsn: str, path: Path, *, actor: str, effective_at_micros
         return await apply_catalog(
             connection, file, actor=actor, effective_at_micros=effective_at_micros, dry_run=dry_run
         )
+
+
+def refuse_empty_keys_in(settings: Settings) -> None:
+    """The same for the catalog beside the configuration, before anything is started."""
+    if settings.catalog_path.exists():
+        providers = read_catalog_file(settings.catalog_path).providers.values()
+        refuse_empty(provider.api_key_env for provider in providers if provider.api_key_env)

@@ -78,6 +78,12 @@ async def _chores(settings: Settings, database: OpenDatabase, signals: StopSigna
         await chores
 
 
+def migrate_database(settings: Settings, *, report: Report) -> list[str]:
+    """`farebox migrate`: the names of the files that were applied. Raises OperatorError."""
+    with open_database(settings.home, settings.database_url, role="guest", report=report) as database:
+        return [f"{migration.version:04d} {migration.name}" for migration in migrate(database.dsn, report)]
+
+
 @contextlib.contextmanager
 def ready_database(settings: Settings, *, role: Role, report: Report) -> Iterator[OpenDatabase]:
     """A database with the current schema and, the first time, the catalog beside the configuration.

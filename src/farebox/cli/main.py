@@ -1,0 +1,22 @@
+"""All commands under one name."""
+
+import typer
+
+from farebox.cli import customers, service
+
+_HELP = "Farebox: a self-hostable, prepaid gateway for AI models. Start with `farebox demo`."
+
+app = typer.Typer(
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+service.add_to(app)
+customers.add_to(app)
+
+
+def main() -> None:
+    """Exit status 0; 1 for a failure, with its fix on standard error; 2 for a wrong command line."""
+    app()
