@@ -64,6 +64,7 @@ class PostingRow(NamedTuple):
     before_nanos: int
     after_nanos: int
     recorded_at: int
+    reason: str | None
 
 
 async def read_accounts(connection: Connection, workspace_id: int) -> list[AccountBalance]:

@@ -19,10 +19,16 @@ SELECT hold_id, key_id, state, amount_nanos, reserved_at, finished_at, charge_na
 
 -- name: postings
 -- Entries that moved a customer account, newest first; the other entries of a call are the operator's.
-SELECT entry_id, hold_id, debit_account, credit_account, amount_nanos, account_id, before_nanos, after_nanos, recorded_at
-  FROM ledger_entry
- WHERE workspace_id = %(workspace_id)s AND entry_id < %(before_id)s AND account_id IS NOT NULL
- ORDER BY entry_id DESC LIMIT %(most)s;
+WITH page AS MATERIALIZED (
+    SELECT entry_id, hold_id, debit_account, credit_account, amount_nanos, account_id, before_nanos, after_nanos, recorded_at,
+           command_id
+      FROM ledger_entry
+     WHERE workspace_id = %(workspace_id)s AND entry_id < %(before_id)s AND account_id IS NOT NULL
+     ORDER BY entry_id DESC LIMIT %(most)s)
+SELECT entry_id, hold_id, debit_account, credit_account, amount_nanos, account_id, before_nanos, after_nanos, page.recorded_at,
+       c.reason
+  FROM page LEFT JOIN ledger_command c ON c.workspace_id = %(workspace_id)s AND c.command_id = page.command_id
+ ORDER BY entry_id DESC;
 
 -- name: posted_before
 -- The workspace's balance before an entry: what it is now, less everything since.

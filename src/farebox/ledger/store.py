@@ -9,7 +9,7 @@ import msgspec
 from farebox.base.clock import day_of
 from farebox.base.ids import uuid7_floor
 from farebox.ledger.book import Account, Book, Claim, Entry, Hold, Limit, Recorded, Span, Window, window_day
-from farebox.ledger.commands import Command, HoldCommand, Reserve, SetLimit
+from farebox.ledger.commands import Command, Credit, GrantPromotion, HoldCommand, Reserve, SetLimit
 from farebox.ledger.outcomes import Effects
 from farebox.ledger.wire import Step
 
@@ -206,12 +206,14 @@ class _MovedRow(msgspec.Struct, gc=False):
     request_counted: bool | None
 
 
-class _CommandRow(msgspec.Struct, gc=False):
+class _CommandRow(msgspec.Struct, gc=False, omit_defaults=True):
     workspace_id: int
     command_id: UUID
     body_hash: UUID
     answer: str
     recorded_at: int
+    reason: str | None = None
+    actor: str | None = None
 
 
 class _ClaimRow(msgspec.Struct, gc=False):
@@ -254,6 +256,8 @@ class Writes:
         row = _CommandRow(
             command.workspace_id, command.command_id, recorded.body_hash, recorded.answer, command.now_micros
         )
+        if isinstance(command, Credit | GrantPromotion):
+            row.reason, row.actor = command.reason, command.actor
         self._commands.append(row)
 
     @property

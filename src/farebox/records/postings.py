@@ -81,7 +81,7 @@ def _posting(row: PostingRow, balance_after_nanos: int) -> Posting:
         entry_id=row.entry_id,
         recorded_at=row.recorded_at,
         kind=kind,
-        reason=_REASONS[kind],
+        reason=row.reason or _REASONS[kind],
         amount_nanos=row.after_nanos - row.before_nanos,
         balance_after_nanos=balance_after_nanos,
         grant_id=None if row.account_id == CASH else row.account_id,

@@ -98,6 +98,8 @@ CREATE TABLE ledger_command (
     command_id   uuid   NOT NULL,
     body_hash    uuid   NOT NULL,              -- 128-bit hash of everything the command said
     answer       text   NOT NULL,
+    reason       text,                         -- why a person moved money, and who: credits and grants
+    actor        text,
     recorded_at  bigint NOT NULL,
     PRIMARY KEY (workspace_id, command_id)
 );
@@ -269,7 +271,7 @@ BEGIN
         SELECT * FROM json_to_recordset(p_claims) AS r (workspace_id bigint, claim_id uuid, body_hash uuid, hold_id uuid)
         ON CONFLICT (workspace_id, claim_id) DO UPDATE SET hold_id = excluded.hold_id;
     END IF;
-    INSERT INTO ledger_command (workspace_id, command_id, body_hash, answer, recorded_at)
+    INSERT INTO ledger_command (workspace_id, command_id, body_hash, answer, reason, actor, recorded_at)
     SELECT * FROM json_to_recordset(p_commands) AS r (workspace_id bigint, command_id uuid, body_hash uuid, answer text,
-                                                      recorded_at bigint);
+                                                      reason text, actor text, recorded_at bigint);
 END $$;
