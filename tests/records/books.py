@@ -62,10 +62,12 @@ class Books:
             await self.credit(workspace_id, usd)
         return workspace_id
 
-    async def credit(self, workspace_id: int, usd: str) -> None:
+    async def credit(self, workspace_id: int, usd: str, reason: str = "") -> None:
         amount = parse_usd(usd)
         await self.submit(
-            Credit(**self._ids(workspace_id), amount_nanos=amount, source_account="manual_credit", reason="", actor="t")
+            Credit(
+                **self._ids(workspace_id), amount_nanos=amount, source_account="manual_credit", reason=reason, actor="t"
+            )
         )
 
     async def grant(self, workspace_id: int, usd: str, *, expires_in: int | None = None, priority: int = 0) -> int:

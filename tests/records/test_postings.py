@@ -100,3 +100,10 @@ async def test_another_workspaces_money_is_not_listed(pool: Pool, books: Books) 
     await books.open(usd="10")
     mine = await books.open(usd="0")
     assert await _read(pool, books, mine) == []
+
+
+async def test_a_movement_shows_the_reason_that_was_given_for_it(pool: Pool, books: Books) -> None:
+    workspace_id = await books.open(usd="10")
+    await books.credit(workspace_id, "-1", reason="credited twice by mistake")
+    items = await _read(pool, books, workspace_id)
+    assert [item.reason for item in items] == ["credited twice by mistake", "Credit"]
