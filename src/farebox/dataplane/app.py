@@ -48,6 +48,8 @@ class Dataplane:
         except Exception as error:
             _log.error("request failed", call_id=show_call(call_id), why=type(error).__name__)
             problem = Problem("internal_error", "The gateway failed before anything was charged.")
+        if problem.code == "method_not_allowed":
+            headers = [*headers, (b"allow", b"GET, HEAD" if scope["path"].endswith("/models") else b"POST")]
         parts.metrics.refused(problem.code)
         await send_problem(send, problem, headers, call_id)
 

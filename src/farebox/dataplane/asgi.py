@@ -30,13 +30,13 @@ async def read_body(receive: Receive, headers: Headers, bounds: Bounds) -> bytes
     announced = header(headers, b"content-length")
     if announced is not None and announced.isdigit() and int(announced) > bounds.max_body_bytes:
         raise _too_large(bounds)
+    deadline = asyncio.get_running_loop().time() + bounds.body_timeout_seconds
     message = await _next_message(receive, bounds.body_timeout_seconds)
     if not message.get("more_body", False):
         body: bytes = message.get("body", b"")
         return _checked(body, bounds)
     parts = [message.get("body", b"")]
     size = len(parts[0])
-    deadline = asyncio.get_running_loop().time() + bounds.body_timeout_seconds
     while message.get("more_body", False):
         left_seconds = deadline - asyncio.get_running_loop().time()
         message = await _next_message(receive, left_seconds)

@@ -1,6 +1,7 @@
 """Attempts: routes in order, until one answers. A failure before the first byte falls back to the next route."""
 
 import asyncio
+from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
@@ -58,11 +59,12 @@ class CallFailed(Exception):
 
 
 class Forwarding:
-    """The attempts of one call."""
+    """The attempts of one call. `gone` says that nobody waits for an answer any more: no further route is tried."""
 
-    def __init__(self, parts: Parts, call: Call) -> None:
+    def __init__(self, parts: Parts, call: Call, *, gone: Callable[[], bool] = lambda: False) -> None:
         self._parts = parts
         self._call = call
+        self._gone = gone
         self._routes = iter(call.admission.routes[:MAX_ATTEMPTS])
         self._number = 0
         self._loop = asyncio.get_running_loop()
@@ -74,7 +76,11 @@ class Forwarding:
     async def open(self) -> UpstreamResponse:
         """The first successful answer of the routes that are left. Raises CallFailed when there is none."""
         for route in self._routes:
+            if self._number and self._gone():
+                break
             await self._begin(route)
+            # From here on the provider may have the request, whatever ends us.
+            self._call.may_have_cost = True
             try:
                 response = await self._post(route)
             except UpstreamFailure as failure:
@@ -83,10 +89,15 @@ class Forwarding:
             if 200 <= response.status < 300:
                 self._note("answered", response.status)
                 self._parts.accounts.woke(route.provider_id)
-                self._call.may_have_cost = True
                 return response
+            self._call.may_have_cost = False
             await self._refused(route, response)
         raise self._failure
+
+    @property
+    def left_seconds(self) -> float:
+        """What is left of the time that all attempts have together."""
+        return max(0.0, (self._deadline or 0.0) - self._loop.time())
 
     async def _begin(self, route: Route) -> None:
         """Record the next attempt before its first byte; the first one was recorded with the hold."""
@@ -133,10 +144,11 @@ class Forwarding:
             output_field=provider.output_limit_field,
             stream_usage=provider.stream_usage,
         )
-        return await self._parts.client.post(endpoint, PATH, body, self.waits)
+        waits = self.waits._replace(first_byte=min(self.waits.first_byte, self.left_seconds))
+        return await self._parts.client.post(endpoint, PATH, body, waits)
 
     def failed(self, kind: FailureKind) -> None:
-        """This attempt broke before its first event; note it, and what it may cost all the same."""
+        """This attempt broke before anything reached the client; note it, and what it may cost all the same."""
         self._call.may_have_cost = False
         self._note(kind.value, None)
         if kind.may_have_cost:

@@ -22,7 +22,7 @@ from farebox.dataplane.rules import Ending, Facts, bill_of, judge
 from farebox.dataplane.settle import RECORD_CALL, as_late_settlement, completed
 from farebox.dataplane.spool import Spool
 from farebox.dialects.openai_chat.usage import MISSING
-from farebox.ledger.batcher import LAST_STEP, Batcher, Rider
+from farebox.ledger.batcher import LAST_STEP, Batcher, LedgerFault, Rider
 from farebox.ledger.commands import Command, Lose, Release, Settle, WriteOff
 from farebox.ledger.lifecycle import HoldState
 from farebox.ledger.outcomes import Reason, Refusal
@@ -69,26 +69,40 @@ class Recoverer:
         gone = await find_gone_owners(connection)
         if gone:
             for orphan in await orphans_of(connection, gone, (HoldState.RESERVED,)):
-                released += await self._release(orphan)
+                released += await self._one(orphan, self._release(orphan))
             for orphan in await orphans_of(connection, gone, (HoldState.DISPATCHED,)):
-                lost += await self._lose(orphan)
+                lost += await self._one(orphan, self._lose(orphan))
+                # At once, so that it never waits behind orphans that wait for their deadline.
+                settled += await self._one(orphan, self._settle_by_watermark(connection, orphan))
             for orphan in await orphans_of(connection, gone, (HoldState.UNKNOWN,)):
-                if await self._settle_by_watermark(connection, orphan):
+                if await self._one(orphan, self._settle_by_watermark(connection, orphan)):
                     settled += 1
                 elif self._overdue(orphan):
-                    written_off += await self._write_off(connection, orphan)
+                    written_off += await self._one(orphan, self._write_off(connection, orphan))
         sweep = Sweep(spooled, released, lost, settled, written_off)
         if any(sweep):
             _log.info("orphans", **sweep._asdict())
         return sweep
 
+    async def _one(self, orphan: Orphan, ending: Awaitable[bool]) -> bool:
+        """An orphan that cannot be ended (its memo or its price cannot be read) must not keep the others from it."""
+        try:
+            return await ending
+        except (LookupError, ValueError, LedgerFault) as error:
+            _log.error("orphan left alone", call_id=show_call(orphan.hold_id), why=type(error).__name__)
+            return False
+
     async def _send_spooled(self) -> int:
         sent = 0
         for path, evidence in self._spool.waiting():
             row, command = evidence.row, evidence.command
-            outcome = await self._ledger.submit(command, _rider(row))
-            if isinstance(outcome, Refusal) and outcome.state is HoldState.UNKNOWN:
-                outcome = await self._ledger.submit(as_late_settlement(command), _rider(row))
+            try:
+                outcome = await self._ledger.submit(command, _rider(row))
+                if isinstance(outcome, Refusal) and outcome.state is HoldState.UNKNOWN:
+                    outcome = await self._ledger.submit(as_late_settlement(command), _rider(row))
+            except LedgerFault as error:
+                _log.error("evidence left on disk", call_id=show_call(row.call_id), why=type(error).__name__)
+                continue
             if isinstance(outcome, Refusal) and outcome.reason not in _OVERTAKEN:
                 _log.error("evidence refused", call_id=show_call(row.call_id), reason=outcome.reason)
                 continue

@@ -5,7 +5,6 @@ the watch on the client's disconnect (a server does not raise from `send` after 
 """
 
 import asyncio
-from contextlib import suppress
 
 import msgspec
 
@@ -25,6 +24,8 @@ _STREAM_HEADERS = [
     (b"cache-control", b"no-cache"),
     (b"x-accel-buffering", b"no"),
 ]
+# The bound of a last write where no provider was asked and so no idle time is known.
+FINISH_SECONDS = 10.0
 
 
 class Relay:
@@ -40,14 +41,19 @@ class Relay:
         self._begin_attempt()
         self._began_at = self._sent_at = self._loop.time()
         self._sending_since: float | None = None
+        self._sending: asyncio.Timeout | None = None
+        self._comment: asyncio.Task[None] | None = None
         self._left_at: float | None = None
         self._draining = False
         self._guard: asyncio.Timeout | None = None
         self._abort_kind: FailureKind | None = None
-        self._forwarding = Forwarding(parts, call)
+        self._forwarding = Forwarding(parts, call, gone=lambda: self._left_at is not None)
         self._marked_bytes = 0
-        self.started = False
+        self._attempt_began_at: float | None = None
         self._relayed = False
+        self._over = False
+        self.started = False
+        self.failure: Problem | None = None
 
     def _begin_attempt(self) -> None:
         self.fold = ChatFold()
@@ -62,7 +68,9 @@ class Relay:
         watch = asyncio.create_task(self._watch(), name="client watch")
         try:
             while True:
-                response = await self._forwarding.open()
+                response = await self._open()
+                if response is None:
+                    return Ending.CLIENT_LEFT
                 try:
                     ending = await self._pump(response)
                 finally:
@@ -72,21 +80,31 @@ class Relay:
                     return ending
                 self._begin_attempt()
         finally:
+            self._over = True
             self._parts.streams.remove(self)
             watch.cancel()
             if self._draining:
                 self._parts.drains.give_back()
 
+    async def _open(self) -> UpstreamResponse | None:
+        """The next answer; None when the client left meanwhile and nobody needs it to be read. Raises CallFailed."""
+        try:
+            async with asyncio.timeout(None) as self._guard:
+                return await self._forwarding.open()
+        except TimeoutError:
+            return None
+        finally:
+            self._guard = None
+
     async def _pump(self, response: UpstreamResponse) -> Ending | None:
         """One attempt: how the call ended, or None to try the next route because nothing has reached the client."""
         if response.content_type != "text/event-stream":
             return self._broken("wrong_content_type")
-        began_at = self._loop.time()
-        self._attempt_began_at = began_at
+        if self._left_at is not None and not self._draining:
+            return Ending.CLIENT_LEFT
+        self._attempt_began_at = self._loop.time()
         try:
             async with asyncio.timeout(None) as self._guard:
-                if self._must_cancel():
-                    return Ending.CLIENT_LEFT
                 async for chunk in response.chunks():
                     self._heard_at = self._loop.time()
                     if not await self._take(self._splitter.feed(chunk)):
@@ -102,7 +120,7 @@ class Relay:
         except EventTooLarge:
             return self._ended_by(FailureKind.TOO_LARGE)
         finally:
-            self._guard = None
+            self._guard = self._attempt_began_at = None
         return self._ended_by(FailureKind.CUT)
 
     def _ended_by(self, kind: FailureKind | None) -> Ending | None:
@@ -120,9 +138,9 @@ class Relay:
         self._forwarding.failed(kind)
         return None
 
-    failure: Problem | None = None
-
     def _broken(self, outcome: str) -> Ending | None:
+        if self.fold.complete(self._call.admission.request.choices):
+            return self._ended_by(None)  # the client has the whole answer; what follows it is not part of one
         if not self._relayed:
             self._forwarding.broke(outcome)
             return None
@@ -155,18 +173,34 @@ class Relay:
 
     async def write(self, body: bytes, *, last: bool = False) -> None:
         """Send to the client, if it is still there; the headers go before the first byte."""
-        if self._left_at is not None:
-            return
+        if self._comment is not None and not self._comment.done():
+            await asyncio.wait([self._comment])
+        if self._left_at is None:
+            await self._write(body, last=last)
+
+    async def _write(self, body: bytes, *, last: bool = False) -> None:
         self._sending_since = self._loop.time()
         try:
-            if not self.started:
-                self.started = True
-                headers = [*self._headers, *_STREAM_HEADERS]
-                await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-            await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+            # `_leave` ends it: who does not read would keep us here, and the provider's answer unread.
+            async with asyncio.timeout(None) as self._sending:
+                if not self.started:
+                    self.started = True
+                    headers = [*self._headers, *_STREAM_HEADERS]
+                    await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+                await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+        except TimeoutError:
+            return
         finally:
-            self._sending_since = None
+            self._sending = self._sending_since = None
             self._sent_at = self._loop.time()
+
+    async def finish(self, body: bytes) -> None:
+        """Send the last bytes. A client that does not take them in time has a receipt to look at."""
+        try:
+            async with asyncio.timeout(self._forwarding.waits.idle or FINISH_SECONDS):
+                await self.write(body, last=True)
+        except TimeoutError:
+            return
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -175,15 +209,13 @@ class Relay:
 
     def _leave(self) -> None:
         """The client is gone: cancel where that stops the provider's billing, else read on to the usage event."""
-        if self._left_at is not None:
+        if self._left_at is not None or self._over:
             return
         self._left_at = self._loop.time()
+        _expire(self._sending)
         self._draining = not self._cancel_stops_billing() and self._parts.drains.take()
         if not self._draining:
             self._abort(None)
-
-    def _must_cancel(self) -> bool:
-        return self._left_at is not None and not self._draining
 
     def _cancel_stops_billing(self) -> bool:
         provider = self._parts.catalog().providers.get(self._call.route.provider_id)
@@ -191,33 +223,36 @@ class Relay:
 
     # ── the ticker's side ─────────────────────────────────────────────────────────────────────────────────────────
 
-    async def tick(self, now_seconds: float) -> None:
+    def tick(self, now_seconds: float) -> None:
         """Once a second: a comment for a client that waits, an end for what has waited too long."""
         waits, bounds = self._forwarding.waits, self._parts.bounds
         if self._left_at is not None and now_seconds - self._left_at > bounds.drain_timeout_seconds:
             self._abort(None)
-        if self._sending_since is not None:
+        elif self._sending_since is not None:
             # The client does not read: after the idle time it is as good as gone.
             if now_seconds - self._sending_since > waits.idle:
                 self._leave()
-            return
-        if self._guard is not None:
-            waited_seconds = now_seconds - (self._heard_at or self._attempt_began_at)
-            if waited_seconds > (waits.first_byte if self._heard_at is None else waits.idle):
-                first = self._heard_at is None
-                self._abort(FailureKind.FIRST_BYTE_TIMEOUT if first else FailureKind.IDLE_TIMEOUT)
-        if now_seconds - self._began_at > waits.total > 0:
-            self._abort(FailureKind.TOTAL_TIMEOUT)
-        if now_seconds - self._sent_at >= bounds.keep_alive_seconds:
-            with suppress(Exception):
-                await self.write(COMMENT_KEEP_ALIVE)
+        elif self._attempt_began_at is not None and (kind := self._overdue(self._attempt_began_at, now_seconds)):
+            self._abort(kind)
+        elif self._left_at is None and now_seconds - self._sent_at >= bounds.keep_alive_seconds:
+            self._comment = asyncio.create_task(self._send_comment(), name="keep-alive")
 
-    _attempt_began_at = 0.0
+    async def _send_comment(self) -> None:
+        if not self._over:
+            await self._write(COMMENT_KEEP_ALIVE)
+
+    def _overdue(self, attempt_began_at: float, now_seconds: float) -> FailureKind | None:
+        waits = self._forwarding.waits
+        if now_seconds - self._began_at > waits.total:
+            return FailureKind.TOTAL_TIMEOUT
+        if self._heard_at is None:
+            return FailureKind.FIRST_BYTE_TIMEOUT if now_seconds - attempt_began_at > waits.first_byte else None
+        return FailureKind.IDLE_TIMEOUT if now_seconds - self._heard_at > waits.idle else None
 
     def _abort(self, kind: FailureKind | None) -> None:
-        if self._guard is not None:
+        if self._guard is not None and not self._guard.expired():
             self._abort_kind = kind
-            self._guard.reschedule(self._loop.time())
+            _expire(self._guard)
 
     def progress(self) -> Progress | None:
         """The watermark, if more was delivered since it was last asked for."""
@@ -234,6 +269,12 @@ class Relay:
             price_version=route.price.price_version if route.price else "",
         )
         return Progress(self._call.workspace_id, self._call.call_id, msgspec.json.encode(mark).decode())
+
+
+def _expire(timeout: asyncio.Timeout | None) -> None:
+    """End what runs inside; a timeout that ends already is left alone."""
+    if timeout is not None and not timeout.expired():
+        timeout.reschedule(asyncio.get_running_loop().time())
 
 
 def _cut_problem(kind: FailureKind) -> Problem:

@@ -41,15 +41,25 @@ async def settle_call(parts: Parts, call: Call, ending: Ending, *, error_code: s
     try:
         answer = await _submit(parts, call, command, row)
     except (LedgerUnavailable, LedgerFault) as error:
-        parts.spool.keep(call.call_id, Evidence(command, row))
-        parts.metrics.spooled.inc()
-        _log.error("settlement kept on disk", call_id=show_call(call.call_id), why=type(error).__name__)
+        _keep(parts, call, Evidence(command, row), why=type(error).__name__)
         message = "The call ended but its settlement could not be stored yet. Look the call up before sending it again."
         facts_told = {"call_id": show_call(call.call_id)}
         raise Problem("database_unavailable", message, facts=facts_told, retry_after_seconds=10) from error
     seconds = (finished_at - call.started_at) / 1_000_000
     parts.metrics.ended(model_id=row.model_id, rule=verdict.rule, seconds=seconds)
     return Settled(answer.charge_nanos, answer.available_nanos, verdict)
+
+
+def _keep(parts: Parts, call: Call, evidence: Evidence, *, why: str) -> None:
+    shown = show_call(call.call_id)
+    try:
+        parts.spool.keep(call.call_id, evidence)
+    except OSError as error:
+        # The hold stays, and the sweeper ends it by its watermark or its deadline.
+        _log.critical("settlement lost", call_id=shown, why=why, disk=type(error).__name__)
+        return
+    parts.metrics.spooled.inc()
+    _log.error("settlement kept on disk", call_id=shown, why=why)
 
 
 async def _submit(parts: Parts, call: Call, command: Settle | Release, row: CallRow) -> Answer:

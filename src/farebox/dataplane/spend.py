@@ -8,7 +8,6 @@ import asyncio
 from hashlib import blake2b
 from uuid import UUID
 
-import msgspec
 import structlog
 
 from farebox.base.errors import Problem
@@ -25,9 +24,10 @@ from farebox.dataplane.rules import Ending
 from farebox.dataplane.settle import Settled, settle_call
 from farebox.dataplane.tell import balance_headers, held_headers, settled_headers
 from farebox.dialects.openai_chat.answer import read_answer
-from farebox.dialects.openai_chat.errors import error_event
+from farebox.dialects.openai_chat.errors import error_body, error_event
 from farebox.dialects.openai_chat.request import read_request
 from farebox.dialects.openai_chat.stream import DONE_EVENT, usage_event_with
+from farebox.dialects.openai_chat.usage import counts_of
 from farebox.identity.authenticate import require_scope
 from farebox.ledger.batcher import LAST_STEP, LedgerBusy, LedgerFault, LedgerUnavailable
 from farebox.ledger.commands import Release, Reserve
@@ -197,33 +197,27 @@ async def _answer(parts: Parts, call: Call, send: Send) -> None:
 
 
 async def _whole_answer(parts: Parts, call: Call) -> bytes:
+    """The first whole answer of a route: while nothing has reached the client, the next route may still serve."""
     forwarding = Forwarding(parts, call)
-    response = await forwarding.open()
-    try:
-        async with asyncio.timeout(forwarding.waits.total):
-            body = await response.body(parts.bounds.max_response_bytes)
-        answer = read_answer(body)
-    except (TimeoutError, UpstreamFailure, Problem) as error:
-        kind = error.kind if isinstance(error, UpstreamFailure) else FailureKind.TOTAL_TIMEOUT
-        outcome = "garbage" if isinstance(error, Problem) else kind.value
-        call.attempts[-1] = msgspec.structs.replace(call.attempts[-1], outcome=outcome)
-        raise _broken(error) from error
-    finally:
-        response.close()
-    call.first_byte_at = parts.clock()
-    call.reported, call.service_tier = answer.reported, answer.service_tier
-    call.delivered_bytes = answer.delivered_bytes
-    return body
-
-
-def _broken(error: Exception) -> CallFailed:
-    if isinstance(error, TimeoutError):
-        problem = Problem("upstream_timeout", "The provider did not finish in time; the reservation was released.")
-        return CallFailed(Ending.TIMED_OUT, problem)
-    if isinstance(error, Problem):
-        return CallFailed(Ending.FAILED, error)
-    message = "The provider's answer broke off or was too large; the reservation was released."
-    return CallFailed(Ending.CUT, Problem("upstream_exception", message))
+    while True:
+        response = await forwarding.open()
+        try:
+            async with asyncio.timeout(forwarding.left_seconds):
+                body = await response.body(parts.bounds.max_response_bytes)
+            answer = read_answer(body)
+        except TimeoutError:
+            forwarding.failed(FailureKind.TOTAL_TIMEOUT)
+        except UpstreamFailure as failure:
+            forwarding.failed(failure.kind)
+        except Problem:
+            forwarding.broke("garbage")
+        else:
+            call.first_byte_at = parts.clock()
+            call.reported, call.service_tier = answer.reported, answer.service_tier
+            call.delivered_bytes = answer.delivered_bytes
+            return body
+        finally:
+            response.close()
 
 
 def _bug(call: Call, error: Exception) -> CallFailed:
@@ -256,11 +250,12 @@ async def _send_failure(
     """An error with its status: the provider's own words where it found fault with the request, else ours."""
     pairs = [*headers, *_settled(parts, settled)]
     relayed: Relayed | None = failed.relayed
-    if relayed is not None and relayed.body:
-        pairs += problem_headers(failed.problem, len(relayed.body))
-        await send_whole(send, relayed.status, pairs, relayed.body)
-    else:
+    if relayed is None:
         await send_problem(send, failed.problem, pairs, call.call_id)
+        return
+    body = relayed.body or error_body(failed.problem, show_call(call.call_id))
+    pairs += problem_headers(failed.problem, len(body))
+    await send_whole(send, relayed.status, pairs, body)
 
 
 # ── a stream ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -277,7 +272,7 @@ async def _stream(parts: Parts, call: Call, receive: Receive, send: Send) -> Non
     except CallFailed as failure:
         failed, ending = failure, failure.ending
     except asyncio.CancelledError:
-        await asyncio.shield(_settle_stopped(parts, call))
+        await asyncio.shield(_stop_stream(parts, call, relay, send, headers))
         raise
     except Exception as error:
         failed = _bug(call, error)
@@ -290,14 +285,21 @@ async def _stream(parts: Parts, call: Call, receive: Receive, send: Send) -> Non
     if failed is not None and not relay.started:
         await _send_failure(parts, send, failed, headers=headers, call=call, settled=settled)
     elif problem is not None:
-        await relay.write(error_event(problem, show_call(call.call_id)), last=True)
+        await relay.finish(error_event(problem, show_call(call.call_id)))
     else:
-        await relay.write(_last_events(call, relay, settled), last=True)
+        await relay.finish(_last_events(call, relay, settled))
+
+
+async def _stop_stream(parts: Parts, call: Call, relay: Relay, send: Send, headers: Pairs) -> None:
+    """We are told to stop: settle, and say so, because a stream that only ends looks whole to most clients."""
+    await _settle_stopped(parts, call)
+    problem = Problem("internal_error", "The gateway was stopped before the answer was complete; it is not charged.")
+    await _end_stream(relay, problem, send, headers=headers, call=call)
 
 
 async def _end_stream(relay: Relay, problem: Problem, send: Send, *, headers: Pairs, call: Call) -> None:
     if relay.started:
-        await relay.write(error_event(problem, show_call(call.call_id)), last=True)
+        await relay.finish(error_event(problem, show_call(call.call_id)))
     else:
         await send_problem(send, problem, headers, call.call_id)
 
@@ -310,4 +312,7 @@ def _last_events(call: Call, relay: Relay, settled: Settled) -> bytes:
         "cost_usd": format_usd(settled.charge_nanos),
         "balance_after_usd": format_usd(settled.available_nanos),
     }
+    if relay.fold.usage_event is None and settled.verdict.usage is not None:
+        # The provider told its usage beside the text, or not at all; the client asked for an event of its own.
+        facts = counts_of(settled.verdict.usage) | facts
     return usage_event_with(relay.fold.usage_event, facts, model=call.admission.model.model_id) + DONE_EVENT

@@ -27,8 +27,8 @@ class Progress(msgspec.Struct, gc=False):
 class Stream(Protocol):
     """What the ticker needs of a stream."""
 
-    async def tick(self, now_seconds: float) -> None:
-        """Send a comment, or end what has waited too long."""
+    def tick(self, now_seconds: float) -> None:
+        """Begin to send a comment, or end what has waited too long. Never waits: all streams share one ticker."""
 
     def progress(self) -> Progress | None:
         """The watermark, if it moved since it was last asked for."""
@@ -71,7 +71,10 @@ class Streams:
             await asyncio.sleep(TICK_SECONDS)
             now_seconds = asyncio.get_running_loop().time()
             for stream in list(self._streams):
-                await stream.tick(now_seconds)
+                try:
+                    stream.tick(now_seconds)
+                except Exception as error:  # the other streams need their ticks
+                    _log.error("tick failed", why=type(error).__name__)
             moved = [progress for stream in list(self._streams) if (progress := stream.progress()) is not None]
             if moved:
                 try:

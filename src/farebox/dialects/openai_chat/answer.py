@@ -1,6 +1,6 @@
 """A JSON answer: its usage, and how much text it delivered."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,7 +21,7 @@ class _Choice(msgspec.Struct, gc=False):
 
 
 class _Body(msgspec.Struct, gc=False):
-    choices: list[_Choice]
+    choices: Annotated[list[_Choice], msgspec.Meta(min_length=1)]
     usage: Any = None
     service_tier: Any = None
 

@@ -41,7 +41,7 @@ class Size(msgspec.Struct, gc=False):
     def add_json(self, value: bytes) -> None:
         """Count JSON that the model reads."""
         self.text_bytes += len(value)
-        self.text_chars += len(value) if value.isascii() else len(value.decode())
+        self.text_chars += len(value) if value.isascii() else len(value.decode(errors="replace"))
 
 
 class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -61,7 +61,7 @@ def read_request(body: bytes) -> ChatRequest:
     """Parse and measure. Raises Problem (`invalid_request`, `invalid_max_tokens`)."""
     try:
         fields = _top.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # The decoder's message can quote a key of the body, so it is not passed on.
         raise Problem("invalid_request", "The body must be one JSON object.") from error
     model = _value(fields, "model")

@@ -87,8 +87,8 @@ class ChatFold:
         return Fate.RELAY
 
     def complete(self, choices: int) -> bool:
-        """Whether the answer came whole: the end marker, or a finish reason for every choice."""
-        return self.done or len(self.finished) >= choices
+        """Whether the answer came whole: the end marker after at least one chunk, or a reason for every choice."""
+        return (self.done and self.events > 0) or len(self.finished) >= choices
 
 
 def usage_event_with(event: bytes | None, facts: dict[str, object], *, model: str) -> bytes:

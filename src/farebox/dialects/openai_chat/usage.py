@@ -58,6 +58,18 @@ def read_usage(report: Any) -> Reported:
     )
 
 
+def counts_of(usage: Usage) -> dict[str, object]:
+    """The inverse of `read_usage`: OpenAI's counts, where cached and reasoning tokens are inside the others."""
+    prompt, completion = usage.total_input_tokens, usage.total_output_tokens
+    return {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_input_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
 def _split_output(prompt: int, completion: int, reasoning: int, total: int) -> tuple[int, int]:
     """Visible output and reasoning. A total above prompt + completion means reasoning was reported beside it."""
     beside = total - prompt - completion
