@@ -5,6 +5,10 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
+# Tests that start whole programs come last.
+SLOW_TESTS := $(wildcard tests/cli)
+FAST_TESTS := $(filter-out tests/house/ tests/cli/ tests/__pycache__/,$(wildcard tests/*/))
+
 .PHONY: run test check test-long bench lock clean
 
 run: $(VENV)/.run
@@ -26,6 +30,23 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml $(VENV)/.run
 	@echo "farebox: installing the tools for tests"
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.lock
 	@touch $@
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff format --check --quiet src tests bench
+	@$(BIN)/ruff check --quiet src tests bench
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/pytest tests/house
+
+# The folders that need no process come first, so that a mistake there is told at once.
+test: check
+	@$(BIN)/pytest --ignore=tests/house $(FAST_TESTS) $(SLOW_TESTS)
+
+test-long: check
+	@FAREBOX_LONG_TESTS=1 $(BIN)/pytest --ignore=tests/house $(FAST_TESTS) $(SLOW_TESTS)
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m bench
 
 lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes --group dev pyproject.toml -o requirements-dev.lock

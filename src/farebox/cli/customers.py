@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from farebox.base.clock import monotone_clock
-from farebox.cli.service import settings_for
+from farebox.cli.running import settings_for
 from farebox.cli.show import Config, Json, as_json, command, line, out, quiet_progress, rows
 from farebox.identity.model import Status
 from farebox.wiring import operate

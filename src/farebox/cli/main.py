@@ -2,7 +2,7 @@
 
 import typer
 
-from farebox.cli import customers, service
+from farebox.cli import customers, running
 
 _HELP = "Farebox: a self-hostable, prepaid gateway for AI models. Start with `farebox demo`."
 
@@ -13,7 +13,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-service.add_to(app)
+running.add_to(app)
 customers.add_to(app)
 
 
