@@ -251,10 +251,11 @@ class Batcher:
         if not refused:
             return
         reply = (await wire.run([recorded_step([commands[place] for place in refused])]))[0]
-        add_recorded(reply, books)
+        found = add_recorded(reply, books)
         for place in refused:
             command = commands[place]
-            if command.command_id in books[command.workspace_id].commands:
+            # Not what this batch itself accepted under the id after the refusal: a refusal leaves its id free.
+            if (command.workspace_id, command.command_id) in found:
                 outcomes[place] = decide(books[command.workspace_id], command)
 
     async def _with_usage(self, wire: Wire, command: Command) -> Command:

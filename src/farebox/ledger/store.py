@@ -123,10 +123,12 @@ def recorded_step(commands: Sequence[Command]) -> Step:
     return "recorded", _pairs((command.workspace_id, command.command_id) for command in commands)
 
 
-def add_recorded(reply: bytes | None, books: Mapping[int, Book]) -> None:
-    """Put what was recorded into the books."""
-    for recorded in [] if reply is None else _recorded.decode(reply):
+def add_recorded(reply: bytes | None, books: Mapping[int, Book]) -> set[tuple[int, UUID]]:
+    """Put what was recorded into the books; returns the workspaces and ids of it."""
+    found = [] if reply is None else _recorded.decode(reply)
+    for recorded in found:
         books[recorded.workspace_id].commands[recorded.command_id] = recorded
+    return {(recorded.workspace_id, recorded.command_id) for recorded in found}
 
 
 def used_step(command: SetLimit) -> Step:
