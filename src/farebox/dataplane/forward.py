@@ -218,7 +218,7 @@ class Forwarding:
         attempts.append(Attempt(route.route_id, route.provider_id, outcome, status, milliseconds))
         if outcome != "answered":
             _log.warning("attempt failed", call_id=show_call(self._call.call_id), route=route.route_id, outcome=outcome)
-        self._parts.metrics.attempts.labels(route.provider_id, outcome).inc()
+        self._parts.metrics.attempted(provider_id=route.provider_id, outcome=outcome)
 
 
 def _exception() -> Problem:

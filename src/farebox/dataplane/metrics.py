@@ -21,12 +21,24 @@ class Metrics:
             "farebox_open_calls", "Calls in progress", registry=registry, multiprocess_mode="livesum"
         )
         self.spooled = Counter("farebox_spooled_total", "Settlements kept on disk for later", registry=registry)
+        # Looking a child up by its labels costs more than counting; models × rules are few.
+        self._children: dict[tuple[Counter, str, str], Counter] = {}
+
+    def _count(self, counter: Counter, first: str, second: str) -> None:
+        child = self._children.get((counter, first, second))
+        if child is None:
+            child = self._children[counter, first, second] = counter.labels(first, second)
+        child.inc()
 
     def refused(self, code: str) -> None:
         """A request was answered with an error of ours."""
         self.refusals.labels(code).inc()
 
+    def attempted(self, *, provider_id: str, outcome: str) -> None:
+        """An attempt began to answer, or failed."""
+        self._count(self.attempts, provider_id, outcome)
+
     def ended(self, *, model_id: str, rule: str, seconds: float) -> None:
         """A call was settled or released."""
-        self.calls.labels(model_id, rule).inc()
+        self._count(self.calls, model_id, rule)
         self.seconds.observe(seconds)

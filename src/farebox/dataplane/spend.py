@@ -113,13 +113,13 @@ async def _hold(parts: Parts, call: Call) -> None:
 
 
 async def _submitted(parts: Parts, command: Reserve) -> Outcome:
-    waiting = asyncio.ensure_future(parts.ledger.submit(command))
+    try:
+        waiting = parts.ledger.enqueue(command)
+    except LedgerBusy as error:
+        message = "Too many calls are waiting for their hold."
+        raise Problem("capacity_exhausted", message, retry_after_seconds=1) from error
     try:
         return await asyncio.shield(waiting)
-    except LedgerBusy as error:
-        raise Problem(
-            "capacity_exhausted", "Too many calls are waiting for their hold.", retry_after_seconds=1
-        ) from error
     except LedgerUnavailable as error:
         message = "The ledger cannot be reached, so nothing was started and nothing is charged."
         raise Problem("database_unavailable", message, retry_after_seconds=5) from error

@@ -43,13 +43,17 @@ class Credit(Command, frozen=True, kw_only=True, gc=False):
 
 
 class GrantPromotion(Command, frozen=True, kw_only=True, gc=False):
-    """Give promotional credit: spent before cash, by priority, then expiry, then age. Never refundable."""
+    """Give promotional credit: spent before cash, by priority, then expiry, then age. Never refundable.
+
+    `last_account_id` is the highest number that was ever given; the store reads it under the lock.
+    """
 
     amount_nanos: int
     priority: int
     expires_at_micros: int | None
     reason: str
     actor: str
+    last_account_id: int = 0
 
 
 class ExpirePromotion(Command, frozen=True, kw_only=True, gc=False):
@@ -147,7 +151,7 @@ STEP_OF: dict[type[HoldCommand], Step] = {
 }
 
 _encoder = msgspec.msgpack.Encoder()
-_NOT_BODY = frozenset({"now_micros", "memo", "used_requests", "used_nanos", "owner_id"})
+_NOT_BODY = frozenset({"now_micros", "memo", "used_requests", "used_nanos", "last_account_id", "owner_id"})
 _BODY_FIELDS: dict[type[Command], tuple[str, ...]] = {}
 
 

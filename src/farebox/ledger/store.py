@@ -37,6 +37,7 @@ STATEMENTS = {
     "FROM unnest($1::bigint[], $2::uuid[]) AS k (w, c) "
     "JOIN ledger_command c ON c.workspace_id = k.w AND c.command_id = k.c",
     "used": "SELECT ledger_used($1::bigint, $2::bigint, $3::uuid)",
+    "last_account": "SELECT max(account_id) FROM ledger_account WHERE workspace_id = $1::bigint",
 }
 
 
@@ -131,17 +132,30 @@ def add_recorded(reply: bytes | None, books: Mapping[int, Book]) -> set[tuple[in
     return {(recorded.workspace_id, recorded.command_id) for recorded in found}
 
 
-def used_step(command: SetLimit) -> Step:
-    """The read that seeds the window of a limit which is only now being set."""
-    day = window_day(command.span, day_of(command.now_micros))
-    since = uuid7_floor(day * 86_400_000)
-    return "used", [str(command.workspace_id).encode(), str(command.key_id).encode(), str(since).encode()]
+def facts_step(command: Command) -> Step | None:
+    """The read of what only the database knows and only such a command needs; None for all others."""
+    workspace = str(command.workspace_id).encode()
+    if isinstance(command, SetLimit):
+        return "used", [workspace, str(command.key_id).encode(), str(_window_floor(command)).encode()]
+    return ("last_account", [workspace]) if isinstance(command, GrantPromotion) else None
 
 
-def seeded(command: SetLimit, reply: bytes) -> SetLimit:
-    """The command with what was used before the limit existed."""
+def with_facts(command: Command, reply: bytes | None, writes: "Writes") -> Command:
+    """The command with what was read, and with what the batch did before it and has not written yet."""
+    if isinstance(command, GrantPromotion):
+        return msgspec.structs.replace(command, last_account_id=int(reply or 0))
+    assert isinstance(command, SetLimit)
+    assert reply is not None
     used_requests, used_nanos = msgspec.json.decode(reply, type=tuple[int, int])
+    for hold in writes.ended_holds(command, _window_floor(command)):
+        used_requests += int(bool(hold.request_counted))
+        used_nanos += hold.charge_nanos
     return msgspec.structs.replace(command, used_requests=used_requests, used_nanos=used_nanos)
+
+
+def _window_floor(command: SetLimit) -> UUID:
+    """The smallest id of a hold in the running window of a limit."""
+    return uuid7_floor(window_day(command.span, day_of(command.now_micros)) * 86_400_000)
 
 
 class _AccountRow(msgspec.Struct, gc=False):
@@ -261,6 +275,17 @@ class Writes:
         if isinstance(command, Credit | GrantPromotion):
             row.reason, row.actor = command.reason, command.actor
         self._commands.append(row)
+
+    def ended_holds(self, command: SetLimit, since: UUID) -> list[Hold]:
+        """Holds that a limit would have counted and that this batch ended."""
+        return [
+            hold
+            for hold in self._holds.values()
+            if hold.workspace_id == command.workspace_id
+            and command.key_id in (0, hold.key_id)
+            and hold.hold_id >= since
+            and hold.finished_at is not None
+        ]
 
     @property
     def empty(self) -> bool:

@@ -48,7 +48,8 @@ class Accounts:
         self, clock: Clock, *, environment: Mapping[str, str] | None = None, sandbox: Sandbox | None = None
     ) -> None:
         self._clock = clock
-        self._environment = os.environ if environment is None else environment
+        # A copy: the environment does not change, and reading the real one encodes each name anew.
+        self._environment = dict(os.environ if environment is None else environment)
         self._sandbox = sandbox
         self._rests_until_micros: dict[str, int] = {}
 

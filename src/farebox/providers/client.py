@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 import aiohttp
+from multidict import CIMultiDict
+from yarl import URL
 
 from farebox.base.limits import Timeouts
 from farebox.catalog.model import Provider
@@ -21,6 +23,17 @@ READ_BUFFER_BYTES = 65_536
 KEEP_ALIVE_SECONDS = 4.0
 # The body of an error answer; what is longer is not an error message.
 MAX_ERROR_BODY_BYTES = 65_536
+
+
+# Providers times paths in use at once; a catalog that changes them this often starts anew.
+MAX_TARGETS = 256
+
+_HEADERS = {
+    "content-type": "application/json",
+    "accept": "application/json, text/event-stream",
+    "accept-encoding": "identity",
+    "user-agent": USER_AGENT,
+}
 
 
 class FailureKind(StrEnum):
@@ -133,19 +146,12 @@ class UpstreamClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
+        self._targets: dict[tuple[Endpoint, str], tuple[URL, CIMultiDict[str]]] = {}
 
     async def post(self, endpoint: Endpoint, path: str, body: bytes, waits: Waits) -> UpstreamResponse:
         """Send and wait for the headers of the answer, whatever its status. Raises UpstreamFailure."""
-        headers = {
-            "content-type": "application/json",
-            "accept": "application/json, text/event-stream",
-            "accept-encoding": "identity",
-            "user-agent": USER_AGENT,
-        }
-        if endpoint.api_key is not None:
-            headers["authorization"] = f"Bearer {endpoint.api_key}"
+        url, headers = self._target(endpoint, path)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=waits.connect)
-        url = endpoint.base_url.rstrip("/") + path
         try:
             async with asyncio.timeout(waits.first_byte):
                 response = await self._session.post(
@@ -160,6 +166,18 @@ class UpstreamClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise UpstreamFailure(FailureKind.CUT) from error
         return UpstreamResponse(response)
+
+    def _target(self, endpoint: Endpoint, path: str) -> "tuple[URL, CIMultiDict[str]]":
+        """The address and headers of calls to an endpoint, made once: they are the same for each."""
+        found = self._targets.get((endpoint, path))
+        if found is None:
+            headers = CIMultiDict(_HEADERS)
+            if endpoint.api_key is not None:
+                headers["authorization"] = f"Bearer {endpoint.api_key}"
+            if len(self._targets) >= MAX_TARGETS:
+                self._targets.clear()
+            found = self._targets[endpoint, path] = URL(endpoint.base_url.rstrip("/") + path), headers
+        return found
 
     async def close(self) -> None:
         """Close every connection."""
