@@ -16,7 +16,7 @@ from farebox.dataplane.parts import Parts, Receive, Send
 from farebox.dataplane.rules import Ending
 from farebox.dataplane.streams import Progress
 from farebox.dialects.openai_chat.stream import ChatFold, Fate
-from farebox.dialects.sse import COMMENT_KEEP_ALIVE, EventSplitter, EventTooLarge
+from farebox.dialects.sse import COMMENT_KEEP_ALIVE, EventSplitter
 from farebox.providers.client import FailureKind, UpstreamFailure, UpstreamResponse
 
 _STREAM_HEADERS = [
@@ -109,6 +109,8 @@ class Relay:
                     self._heard_at = self._loop.time()
                     if not await self._take(self._splitter.feed(chunk)):
                         return self._broken("garbage")
+                    if self._splitter.overflowed:
+                        return self._ended_by(FailureKind.TOO_LARGE)
                     if self.fold.done:
                         break
                 if self._splitter.rest.strip() and not await self._take([self._splitter.rest + b"\n\n"]):
@@ -117,8 +119,6 @@ class Relay:
             return self._ended_by(self._abort_kind)
         except UpstreamFailure as failure:
             return self._ended_by(failure.kind)
-        except EventTooLarge:
-            return self._ended_by(FailureKind.TOO_LARGE)
         finally:
             self._guard = self._attempt_began_at = None
         return self._ended_by(FailureKind.CUT)

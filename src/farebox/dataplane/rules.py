@@ -85,8 +85,9 @@ def _estimate(facts: Facts) -> Verdict:
     if facts.ending in (Ending.ANSWERED, Ending.ANSWERED_UNSEEN):
         rule = "usage_malformed_estimated" if facts.reported.malformed else "usage_missing_estimated"
     elif facts.delivered_bytes == 0:
-        rule = "lost_undelivered" if facts.ending is Ending.LOST else "client_left_undelivered"
-        return Verdict(rule, "D", None, _possible_cost(facts), True)
+        lost = facts.ending is Ending.LOST
+        rule = "lost_undelivered" if lost else "client_left_undelivered"
+        return Verdict(rule, "D", None, _possible_cost(facts), not lost)
     else:
         rule = "lost_delivered_estimated" if facts.ending is Ending.LOST else "client_left_estimated"
     low = estimated_usage(facts.prompt_bytes, facts.delivered_bytes, bytes_per_token=BYTES_PER_TOKEN_FOR_CHARGES)

@@ -5,34 +5,41 @@ Source: HTML Standard §9.2.6 (event stream interpretation). Events end at a bla
 
 import re
 
-_BLANK_LINE = re.compile(rb"\r\n\r\n|\n\n|\r\r")
-
-
-class EventTooLarge(Exception):
-    """An event did not end within the bound."""
+# Two line ends, each whole: the halves of one CRLF are not two.
+_BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 
 
 class EventSplitter:
-    """Feed chunks as they come; get whole events, bytes untouched, terminator included."""
+    """Feed chunks as they come; get whole events, bytes untouched, terminator included.
 
-    __slots__ = ("_max_event_bytes", "_rest")
+    `overflowed`: an event did not end within the bound; it and what follows it are not to be read. How the bytes were
+    cut into chunks makes no difference to the events.
+    """
+
+    __slots__ = ("_max_event_bytes", "_rest", "overflowed")
 
     def __init__(self, max_event_bytes: int) -> None:
         self._rest = b""
         self._max_event_bytes = max_event_bytes
+        self.overflowed = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """The events that this chunk completes. Raises EventTooLarge."""
+        """The events that this chunk completes, up to one that is too large."""
         data = self._rest + chunk if self._rest else chunk
         if b"\r" in data:
             events, self._rest = _split_any(data)
-        elif data.endswith(b"\n\n") and data.count(b"\n\n") == 1:
+        elif data.endswith(b"\n\n") and data.find(b"\n\n") == len(data) - 2:
             events, self._rest = [data], b""
         else:
             *whole, self._rest = data.split(b"\n\n")
             events = [event + b"\n\n" for event in whole]
-        if len(self._rest) > self._max_event_bytes or any(len(event) > self._max_event_bytes for event in events):
-            raise EventTooLarge
+        most = self._max_event_bytes
+        if len(data) > most:
+            for number, event in enumerate(events):
+                if len(event) > most:
+                    self.overflowed = True
+                    return events[:number]
+            self.overflowed = len(self._rest) > most
         return events
 
     @property
@@ -44,7 +51,8 @@ class EventSplitter:
 def _split_any(data: bytes) -> tuple[list[bytes], bytes]:
     events, start = [], 0
     for match in _BLANK_LINE.finditer(data):
-        # A CRLF pair may still be arriving: "\r\r" at the very end could become "\r" + "\r\n…".
+        if match.end() == len(data) and data.endswith(b"\r"):
+            break  # its LF may still be on its way
         events.append(data[start : match.end()])
         start = match.end()
     return events, data[start:]
