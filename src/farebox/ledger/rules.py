@@ -117,7 +117,7 @@ def _grant_promotion(book: Book, command: GrantPromotion) -> Outcome:
     ):
         return Refusal(Reason.INVALID_AMOUNT)
     draft = Draft(book, command)
-    # Numbered by its moment, in the order of making; never again by the number of a closed grant (those are not loaded).
+    # Numbered by its moment, in the order of making; never by the number of a closed grant (those are not loaded).
     account_id = max(command.now_micros, command.last_account_id + 1, max(book.accounts) + 1)
     draft.accounts[account_id] = Account(book.workspace_id, account_id, 0, 0, 0, command.priority, expires_at, False)
     draft.post(account_id, command.amount_nanos, PROMOTION_BUDGET)

@@ -246,8 +246,8 @@ class Writes:
         self._accounts: dict[tuple[int, int], Account] = {}
         self._windows: dict[tuple[int, int, int, int], Window] = {}
         self._limits: dict[tuple[int, int, int], Limit] = {}
-        self._new_holds: dict[UUID, str] = {}
-        self._holds: dict[UUID, Hold] = {}
+        self._new_holds: dict[tuple[int, UUID], str] = {}
+        self._holds: dict[tuple[int, UUID], Hold] = {}
         self._entries: list[Entry] = []
         self._commands: list[_CommandRow] = []
         self._claims: dict[tuple[int, UUID], Claim] = {}
@@ -263,9 +263,9 @@ class Writes:
             self._limits[limit.workspace_id, limit.key_id, limit.span] = limit
         hold = effects.new_hold or effects.moved_hold
         if hold is not None:
-            self._holds[hold.hold_id] = hold
+            self._holds[hold.workspace_id, hold.hold_id] = hold
         if effects.new_hold is not None and isinstance(command, Reserve):
-            self._new_holds[command.hold_id] = command.memo
+            self._new_holds[command.workspace_id, command.hold_id] = command.memo
         if effects.claim is not None:
             self._claims[command.workspace_id, effects.claim.claim_id] = effects.claim
         self._entries.extend(effects.entries)
@@ -295,8 +295,8 @@ class Writes:
     def close_step(self) -> Step:
         """The write of a batch."""
         astuple = msgspec.structs.astuple
-        new = [_HoldRow(*(*astuple(self._holds[hold_id]), memo)) for hold_id, memo in self._new_holds.items()]
-        moved = [_moved_row(hold) for hold in self._holds.values() if hold.hold_id not in self._new_holds]
+        new = [_HoldRow(*(*astuple(self._holds[place]), memo)) for place, memo in self._new_holds.items()]
+        moved = [_moved_row(hold) for place, hold in self._holds.items() if place not in self._new_holds]
         return "close", [
             _rows([_AccountRow(*astuple(account)) for account in self._accounts.values()]),
             _rows([_WindowRow(*astuple(window)) for window in self._windows.values()]),
