@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from farebox.base.ids import micros_of
 from farebox.ledger.commands import (
     Command,
     Credit,
@@ -27,7 +28,7 @@ from farebox.ledger.commands import (
 MOST = 10**17  # of one amount: a hundred million dollars
 MOST_BALANCE = 4 * 10**18
 DAY, MONTH, LIFETIME = 1, 2, 3
-_RETRIES_MAY_DIFFER_IN = {"now_micros", "memo", "owner_id", "used_requests", "used_nanos"}
+_RETRIES_MAY_DIFFER_IN = {"now_micros", "memo", "owner_id", "used_requests", "used_nanos", "last_account_id"}
 
 
 class Expected(NamedTuple):
@@ -110,9 +111,13 @@ class Model:
         return requests, len(now_held), dollars, sum(now_held)
 
     def used_so_far(self, key: int, span: int, now: int) -> tuple[int, int]:
-        """What a limit that is only now being set starts with."""
+        """What a limit that is only now being set starts with.
+
+        By the moment in the hold's id, which is not that of the reserve where the first try was refused.
+        """
         start = window_start(span, now)
-        inside = [c for c in self.calls.values() if key in (0, c.key) and window_start(DAY, c.made) >= start]
+        calls = [call for hold_id, call in self.calls.items() if window_start(DAY, micros_of(hold_id)) >= start]
+        inside = [call for call in calls if key in (0, call.key)]
         return sum(call.counted for call in inside), sum(call.charge for call in inside)
 
     # ── what is done ──────────────────────────────────────────────────────────────────────────────────────────────
