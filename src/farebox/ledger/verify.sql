@@ -74,10 +74,15 @@ SELECT format('entry %s/%s', workspace_id, entry_id), format('%s to %s', debit_a
         ELSE 'customer_promotion:' || account_id END NOT IN (debit_account, credit_account));
 
 -- name: i5_the_journal_is_append_only
-SELECT format('trigger %s', wanted.name), 'it is missing or disabled'
-  FROM (VALUES ('ledger_entry_append_only'), ('ledger_entry_no_truncate'),
-               ('ledger_command_append_only'), ('ledger_command_no_truncate')) AS wanted (name)
- WHERE NOT EXISTS (SELECT 1 FROM pg_trigger WHERE tgname = wanted.name AND tgenabled <> 'D');
+-- On every partition too: a row trigger can be switched off on one of them alone.
+SELECT format('trigger %s on %s', wanted.name, wanted.relation), 'it is missing or disabled'
+  FROM (SELECT name, relation::regclass
+          FROM (VALUES ('ledger_entry_append_only', 'ledger_entry'), ('ledger_entry_no_truncate', 'ledger_entry'),
+                       ('ledger_command_append_only', 'ledger_command'),
+                       ('ledger_command_no_truncate', 'ledger_command')) AS whole (name, relation)
+         UNION SELECT 'ledger_entry_append_only', relid FROM pg_partition_tree('ledger_entry')) AS wanted
+ WHERE NOT EXISTS (
+      SELECT 1 FROM pg_trigger WHERE tgrelid = wanted.relation AND tgname = wanted.name AND tgenabled <> 'D');
 
 -- name: i7_a_hold_that_ended_says_how
 SELECT format('hold %s/%s', workspace_id, hold_id),
@@ -118,9 +123,34 @@ SELECT format('hold %s/%s', h.workspace_id, h.hold_id), 'no command reserved it'
   FROM ledger_hold h LEFT JOIN ledger_command c ON c.workspace_id = h.workspace_id AND c.command_id = h.hold_id
  WHERE c.command_id IS NULL;
 
+-- name: i8_answers_agree_with_their_hold
+-- What was answered stands in the record for ever: [available, held, state, amount, charge, absorbed, …].
+SELECT format('hold %s/%s', h.workspace_id, h.hold_id),
+       format('amount %s, state %s, charged %s, absorbed %s, but the answers were %s and %s', h.amount_nanos, h.state,
+              h.charge_nanos, h.absorbed_nanos, reserved.answer, ended.answer)
+  FROM ledger_hold h
+  JOIN ledger_command reserved ON reserved.workspace_id = h.workspace_id AND reserved.command_id = h.hold_id
+  LEFT JOIN ledger_command ended ON ended.workspace_id = h.workspace_id AND h.state NOT IN (1, 2, 5)
+        AND ended.command_id = (overlay(h.hold_id::text placing 'f' from 36))::uuid
+ WHERE (reserved.answer::json ->> 3)::bigint <> h.amount_nanos
+    OR (ended.answer::json ->> 2)::int <> h.state OR (ended.answer::json ->> 4)::bigint <> h.charge_nanos
+    OR (ended.answer::json ->> 5)::bigint <> h.absorbed_nanos;
+
 -- name: i8_a_claim_names_a_hold
 SELECT format('claim %s/%s', c.workspace_id, c.claim_id), format('hold %s does not exist', c.hold_id)
   FROM ledger_claim c LEFT JOIN ledger_hold h USING (workspace_id, hold_id) WHERE h.hold_id IS NULL;
+
+-- name: i12_promotional_use_leaves_no_net_revenue
+SELECT format('hold %s/%s', workspace_id, hold_id),
+       format('promotional money spent %s, but discounted %s', spent_nanos, discounted_nanos)
+  FROM (
+      SELECT workspace_id, hold_id,
+             coalesce(sum(amount_nanos) FILTER (WHERE debit_account LIKE 'customer\_promotion:%'
+                                                  AND credit_account <> 'promotion_budget'), 0) AS spent_nanos,
+             coalesce(sum(amount_nanos) FILTER (WHERE debit_account = 'promotion_discount'), 0) AS discounted_nanos
+        FROM ledger_entry WHERE hold_id IS NOT NULL GROUP BY 1, 2
+  ) used
+ WHERE spent_nanos <> discounted_nanos;
 
 -- name: i13_no_window_admitted_more_than_its_limit
 -- Requests: what was admitted since the limit was set fits the highest limit under which a call was admitted. Dollars:
