@@ -82,7 +82,8 @@ def _rows(book: Book) -> tuple[dict[object, object], ...]:
 
 def _told(outcome: Outcome) -> Expected:
     if isinstance(outcome, Refusal):
-        return Expected(outcome.reason)
+        limit = None if outcome.limit is None else (outcome.limit.key_id, outcome.limit.span)
+        return Expected(outcome.reason, limit=limit)
     answer = outcome if isinstance(outcome, Answer) else outcome.answer
     return Expected(
         None, answer.available_nanos, answer.held_nanos, answer.charge_nanos, answer.absorbed_nanos, answer.replayed

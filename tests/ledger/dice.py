@@ -108,7 +108,7 @@ class Commands:
         return OpenBook(command_id=self._id(), **self._common())
 
     def _credit(self, dice: Dice) -> Command:
-        amount_nanos = dice.pick((60, 35, 20, -5, -20, *_AMOUNTS))
+        amount_nanos = dice.pick((60, 35, 20, -5, -20, -40, -80, *_AMOUNTS))
         said = {"source_account": "manual_credit", "reason": "r", "actor": "a"}
         return Credit(command_id=self._id(), amount_nanos=amount_nanos, **said, **self._common())  # type: ignore[arg-type]
 

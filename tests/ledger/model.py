@@ -40,6 +40,7 @@ class Expected(NamedTuple):
     charge: int = 0
     absorbed: int = 0
     replayed: bool = False
+    limit: tuple[int, int] | None = None  # key and span of the limit that refused
 
 
 class Pot:
@@ -133,6 +134,8 @@ class Model:
         came = getattr(self, f"_{type(command).__name__.lower()}")(command)
         if isinstance(came, str):
             return Expected(came)
+        if isinstance(came, Expected):
+            return came
         assert self.cash is not None
         available = sum(self.free(pot) for pot in self.pots(command.now_micros))
         charge, absorbed = came or (0, 0)
@@ -183,7 +186,7 @@ class Model:
         self.limits[place] = (command.max_requests, command.max_nanos)
         return None
 
-    def _reserve(self, command: Reserve) -> str | None:
+    def _reserve(self, command: Reserve) -> str | Expected | None:
         amount, now = command.amount_nanos, command.now_micros
         if not 0 <= amount <= MOST:
             return "invalid_amount"
@@ -211,16 +214,16 @@ class Model:
             return None
         return "claim_running" if call.open else "claim_finished"
 
-    def _limited(self, legs: list[tuple[int, int]], amount: int, now: int) -> str | None:
+    def _limited(self, legs: list[tuple[int, int]], amount: int, now: int) -> Expected | None:
         windows = {leg: self.used(*leg, window_start(leg[1], now)) for leg in legs}
         for leg, (used, running, _, _) in windows.items():
             most = self.limits[leg][0]
             if most is not None and used + running >= most:
-                return "requests_exhausted"
+                return Expected("requests_exhausted", limit=leg)
         for leg, (_, _, used, running) in windows.items():
             most = self.limits[leg][1]
             if most is not None and used + running + amount > most:
-                return "budget_exhausted"
+                return Expected("budget_exhausted", limit=leg)
         return None
 
     def _short(self, amount: int, now: int) -> str | None:

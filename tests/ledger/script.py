@@ -48,6 +48,14 @@ class Script:
         self._grants: dict[str, int] = {"cash": 0}
         self._numbers = 0
 
+    def hold_ids(self) -> dict[str, UUID]:
+        """The ids of the holds by the names that rows gave them."""
+        return dict(self._holds)
+
+    def grant(self, name: str) -> int:
+        """The number of the grant that rows gave that name."""
+        return self._grants[name]
+
     async def play(self, text: str) -> None:
         """Raises AssertionError that shows the row and what came of it."""
         for row in filter(str.strip, text.splitlines()):
