@@ -13,7 +13,19 @@ import pytest
 
 from farebox.storage.home import Home
 from farebox.wiring.settings import default_config_path
-from tests.cli.programs import ask, chat, farebox, farebox_json, free_port, refused, running, wait_for, workers_of
+from tests.cli.programs import (
+    FAREBOX,
+    ask,
+    chat,
+    environment,
+    farebox,
+    farebox_json,
+    free_port,
+    refused,
+    running,
+    wait_for,
+    workers_of,
+)
 
 
 class Demo:
@@ -23,6 +35,14 @@ class Demo:
         self.home = home
         self.port = port
         self.told = told
+        # It waits some seconds for a short command to end, so it is started first and asked last.
+        self.intruder = subprocess.Popen(
+            [FAREBOX, "serve", "--port", str(free_port())],
+            env=environment(home),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
     def json(self, *arguments: str) -> Any:
         return farebox_json(self.home, *arguments)
@@ -38,7 +58,10 @@ class Demo:
 def demo(shared_home: Home) -> Iterator[Demo]:
     port = free_port()
     with running(shared_home, "demo", "--json", PORT=str(port)) as program:
-        yield Demo(shared_home, port, json.loads(program.line()))
+        demo = Demo(shared_home, port, json.loads(program.line()))
+        yield demo
+        demo.intruder.kill()
+        demo.intruder.communicate()
         assert program.interrupt() == 0
         # Nothing but the one line.
         assert program.process.stdout is not None
@@ -155,6 +178,13 @@ def test_a_worker_that_dies_is_replaced(demo: Demo) -> None:
     os.kill(worker, signal.SIGKILL)
     assert wait_for(lambda: [pid for pid in workers_of(demo.home) if pid != worker] != [])
     assert wait_for(lambda: chat(demo.port, demo.told["api_key"])[0] == 200)
+
+
+def test_a_second_farebox_in_the_same_home_is_refused(demo: Demo) -> None:
+    output, errors = demo.intruder.communicate(timeout=40)
+    message, fix = refused(subprocess.CompletedProcess([], demo.intruder.returncode, output, errors))
+    assert "already runs the database" in message
+    assert "FAREBOX_HOME" in fix
 
 
 def test_a_second_run_keeps_the_money_and_replaces_the_key(home: Home) -> None:

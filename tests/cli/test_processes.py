@@ -12,11 +12,9 @@ import pytest
 from farebox.storage.home import Home
 from tests.cli.programs import (
     ask,
-    farebox,
     farebox_json,
     free_port,
     processes_of,
-    refused,
     running,
     wait_for,
     workers_of,
@@ -128,12 +126,3 @@ def test_ctrl_c_while_it_starts_is_quiet_and_leaves_nothing(home: Home) -> None:
         program.interrupt()
         assert "Traceback" not in program.errors.read_text()
         assert wait_for(lambda: processes_of(home) == [])
-
-
-def test_a_second_farebox_in_the_same_home_is_refused(home: Home) -> None:
-    with running(home, "demo", "--json", "--port", str(free_port())) as program:
-        program.line()
-        message, fix = refused(farebox(home, "serve", "--port", str(free_port())))
-        assert "already runs the database" in message
-        assert "FAREBOX_HOME" in fix
-        assert program.process.poll() is None

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -23,11 +23,12 @@ from farebox.cli.show import (
     progress,
     quiet_progress,
 )
-from farebox.wiring import catalogs, doctor, operate, processes
+from farebox.wiring import catalogs, operate, processes
 from farebox.wiring.arguments import read_moment
-from farebox.wiring.demo import Demo
-from farebox.wiring.demo import demo as run_demo
 from farebox.wiring.settings import MAX_WORKERS, Settings, load_settings, refuse_empty
+
+if TYPE_CHECKING:
+    from farebox.wiring.demo import Demo
 
 catalog_app = typer.Typer(help="What is sold, and at which price.", no_args_is_help=True)
 config_app = typer.Typer(help="The configuration.", no_args_is_help=True)
@@ -59,6 +60,8 @@ def settings_for(
 @command
 def demo(config: Config = None, port: Port = None, json: Json = False) -> None:
     """Try everything on this machine: a database, sandbox providers, and a key with $10."""
+    from farebox.wiring.demo import demo as run_demo
+
     settings = settings_for(config, port=port)
     catalogs.refuse_empty_keys_in(settings)
     run_demo(
@@ -66,13 +69,13 @@ def demo(config: Config = None, port: Port = None, json: Json = False) -> None:
     )
 
 
-def as_json_line(ready: Demo) -> None:
+def as_json_line(ready: "Demo") -> None:
     """The one line that scripts wait for."""
     out.file.write(ready.line() + "\n")
     out.file.flush()
 
 
-def _show_demo(settings: Settings, ready: Demo) -> None:
+def _show_demo(settings: Settings, ready: "Demo") -> None:
     sandboxed = ", ".join(ready.sandboxed) or "none"
     lines = [
         f"[bold]base URL[/]   {escape(ready.base_url)}",
@@ -131,6 +134,8 @@ def migrate(config: Config = None, json: Json = False) -> None:
 @command
 def examine(config: Config = None, port: Port = None, json: Json = False) -> None:
     """Check the whole installation; each finding comes with its fix."""
+    from farebox.wiring import doctor
+
     findings = doctor.examine(settings_for(config, port=port), quiet_progress)
     if json:
         as_json({"findings": findings, "sound": all(finding.verdict != "error" for finding in findings)})

@@ -17,9 +17,9 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from farebox.base.errors import OperatorError
 from farebox.base.ids import random_id
+from farebox.wiring.orders import APP_FACTORY, LIFESPAN_SHUTDOWN_SECONDS, Order, Status
 from farebox.wiring.settings import Boot, Settings
 from farebox.wiring.signals import StopSignals
-from farebox.wiring.worker import APP_FACTORY, LIFESPAN_SHUTDOWN_SECONDS, Order, Status
 
 # A worker that dies is started again at once first, then ever slower, so that a bug does not burn a core.
 RESTART_DELAYS_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
@@ -27,6 +27,8 @@ RESTART_DELAYS_SECONDS: Final = (0.0, 0.5, 1.0, 2.0, 5.0, 10.0)
 HEALTHY_AFTER_SECONDS: Final = 60.0
 # Workers that never became ready end the parent after this many starts: nobody is served, and the cause is ours.
 MAX_FUTILE_STARTS: Final = 3
+# A start takes a second; after this somebody should look.
+READY_PATIENCE_SECONDS: Final = 10.0
 TICK_SECONDS: Final = 0.1
 CHORES_EVERY_SECONDS: Final = 1.0
 # Killed processes go at once, unless the kernel waits for a disk.
@@ -191,17 +193,21 @@ class Crew:
             self._stop(chores)
 
     def _supervise(self, chores: Callable[[], None], on_ready: Callable[[], None]) -> None:
-        told, chores_at = False, 0.0
+        told, chores_at, hint_at = False, 0.0, time.monotonic() + READY_PATIENCE_SECONDS
         while not self._signals.count:
             for seat in self._seats:
                 seat.watch()
+            now = time.monotonic()
             if not told:
                 self._give_up_if_futile()
                 if all(seat.ready for seat in self._seats):
                     told = True
                     on_ready()
-            if time.monotonic() >= chores_at:
-                chores_at = time.monotonic() + CHORES_EVERY_SECONDS
+                elif now >= hint_at:
+                    hint_at = float("inf")
+                    self._plan.report("not ready yet; GET /readyz says what is missing")
+            if now >= chores_at:
+                chores_at = now + CHORES_EVERY_SECONDS
                 chores()
             time.sleep(TICK_SECONDS)
 

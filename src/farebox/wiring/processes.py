@@ -15,11 +15,10 @@ from farebox.storage.home import Home
 from farebox.storage.migrate import migrate, require_current_schema
 from farebox.storage.server import OpenDatabase, Role, open_database
 from farebox.wiring.catalogs import apply_first_catalog, refuse_empty_keys
-from farebox.wiring.chores import run_chores
 from farebox.wiring.crew import Crew, Plan
+from farebox.wiring.orders import APP_FACTORY, LISTEN_BACKLOG
 from farebox.wiring.settings import Settings
 from farebox.wiring.signals import StopSignals
-from farebox.wiring.worker import APP_FACTORY, LISTEN_BACKLOG
 
 Report = Callable[[str], None]
 
@@ -68,6 +67,9 @@ def work(settings: Settings, *, report: Report) -> None:
 
 
 async def _chores(settings: Settings, database: OpenDatabase, signals: StopSignals) -> None:
+    # Heavy: it knows the data plane, which no other command needs.
+    from farebox.wiring.chores import run_chores
+
     chores = asyncio.create_task(run_chores(settings, database.dsn), name="chores")
     while not signals.count and not chores.done():
         database.ensure_running()

@@ -22,18 +22,15 @@ import uvicorn
 
 from farebox.base.errors import OperatorError
 from farebox.wiring.connection import guarded
+from farebox.wiring.orders import LISTEN_BACKLOG, Order, Status
 from farebox.wiring.settings import Boot, Settings
 
-APP_FACTORY: Final = "farebox.wiring.app:build_app"
 # The blob is a few kilobytes; a pipe delivers it whole or in parts.
 MAX_ORDER_BYTES: Final = 4_000_000
 READ_BLOCK_BYTES: Final = 65_536
 # Time to settle what runs when the parent died; its database may be gone with it.
 ORPHANED_SHUTDOWN_SECONDS: Final = 10.0
-# Between the bound for running calls and the end of the process: the application's own shutdown.
-LIFESPAN_SHUTDOWN_SECONDS: Final = 10.0
 READINESS_POLL_SECONDS: Final = 0.05
-LISTEN_BACKLOG: Final = 2_048  # a burst of new connections between two turns of the event loop
 EXIT_CANNOT_START: Final = 3
 _PR_SET_PDEATHSIG: Final = 1
 
@@ -56,25 +53,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Message, Receive, Send], Awaitable[None]]
 Factory = Callable[[Settings, str, Boot], App]
-
-
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What the parent wants: serve this application on that listening socket. It holds secrets; never log it."""
-
-    settings: Settings
-    dsn: str
-    boot: Boot
-    listen_fd: int
-    status_fd: int
-    factory: str = APP_FACTORY
-
-
-class Status(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker tells its parent: it is ready, or it cannot start and what would mend that."""
-
-    ready: bool
-    message: str = ""
-    fix: str = ""
 
 
 class _Worker(uvicorn.Server):
