@@ -21,12 +21,19 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
 
 
+# What a build leaves beside the sources, in a tree that git does not know (an unpacked archive).
+_BUILT = {".git", ".venv", ".farebox", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
+
+
 @cache
 def committed_files() -> tuple[Path, ...]:
-    """Every text file that is, or is about to be, part of the repository."""
+    """Every file that is, or is about to be, part of the repository."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    paths = [ROOT / line for line in listed.splitlines()]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode == 0:
+        paths = [ROOT / line for line in listed.stdout.splitlines()]
+    else:
+        paths = [path for path in ROOT.rglob("*") if not _BUILT.intersection(path.relative_to(ROOT).parts)]
     return tuple(path for path in paths if path.is_file())
 
 
