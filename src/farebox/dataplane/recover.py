@@ -64,7 +64,7 @@ class Recoverer:
 
     async def sweep(self, connection: Connection) -> Sweep:
         """Send evidence from disk, then look after every hold whose owner is gone."""
-        spooled = await self._send_spooled()
+        spooled = await self.send_spooled()
         released = lost = settled = written_off = 0
         gone = await find_gone_owners(connection)
         if gone:
@@ -92,7 +92,8 @@ class Recoverer:
             _log.error("orphan left alone", call_id=show_call(orphan.hold_id), why=type(error).__name__)
             return False
 
-    async def _send_spooled(self) -> int:
+    async def send_spooled(self) -> int:
+        """Send what this machine kept on disk; sending it twice settles it once. Returns how many were done."""
         sent = 0
         for path, evidence in self._spool.waiting():
             row, command = evidence.row, evidence.command

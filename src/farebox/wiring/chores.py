@@ -45,6 +45,8 @@ class Chores:
         """Stand for election, lead while elected, begin again after any failure."""
         while True:
             try:
+                # Evidence lies on the disk of the machine that made it, so every process sends what it finds.
+                await self._recoverer.send_spooled()
                 await self._lead()
             except (psycopg.Error, OSError, LedgerUnavailable, LedgerFault) as error:
                 _log.warning("chores interrupted", why=type(error).__name__)
