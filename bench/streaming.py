@@ -1,0 +1,77 @@
+"""Many paced streams at once, against the same streams through a bare relay."""
+
+from bench.load import LoadOrder
+from bench.report import Report, medians, middle, number, times
+from bench.rig import Phase, Rig, chat_body, failures, interleave, load, rig
+from bench.run import Run
+
+CHUNKS, PAUSE_SECONDS = 40, 0.05
+# What a call costs apart from its chunks is measured on streams that are as short as they can be.
+SHORT_CHUNKS, SHORT_CONCURRENCY = 1, 64
+
+
+def streaming(run: Run) -> Report:
+    """Added time to the first event, processor time per event, memory."""
+    with rig(run.folder) as found:
+        long = _paced(found, run)
+        short = _short(found, run)
+    return _report(long, short, concurrency=run.pick(500, quick=250))
+
+
+def _paced(found: Rig, run: Run) -> list[list[Phase]]:
+    found.directives(words=CHUNKS * 4, chunks=CHUNKS, chunk_delay_seconds=PAUSE_SECONDS)
+    concurrency = run.pick(500, quick=250)
+    order = LoadOrder(
+        port=0,
+        keys=[],
+        body=chat_body(stream=True),
+        concurrency=concurrency,
+        calls=concurrency * run.pick(6, quick=3),
+        stream=True,
+        # Spread evenly, as strangers' calls are, and not all at once.
+        ramp_seconds=CHUNKS * PAUSE_SECONDS,
+        warmup_per_connection=1,
+    )
+    lanes = [found.bare, found.gateway]
+    return interleave(lanes, order, run.pick(5, quick=1), run.progress)
+
+
+def _short(found: Rig, run: Run) -> list[list[Phase]]:
+    found.directives(words=SHORT_CHUNKS, chunks=SHORT_CHUNKS)
+    calls = run.pick(5_000, quick=1_500)
+    body = chat_body(stream=True)
+    order = LoadOrder(port=0, keys=[], body=body, concurrency=SHORT_CONCURRENCY, calls=calls, stream=True)
+    lanes = [found.bare, found.gateway]
+    for lane in lanes:
+        load(lane, order)  # warm-up
+    return interleave(lanes, order, run.pick(5, quick=1), run.progress)
+
+
+def _micros_per_chunk(long: list[Phase], short: list[Phase]) -> float:
+    """Processor time of one more chunk: what a long stream costs above a short one, by the chunks it has more."""
+    chunks = middle([phase.result.chunks / phase.result.calls for phase in long])
+    few = middle([phase.result.chunks / phase.result.calls for phase in short])
+    more = middle([phase.cpu_ms_per_call for phase in long]) - middle([phase.cpu_ms_per_call for phase in short])
+    return more * 1e3 / (chunks - few) if chunks > few else 0.0
+
+
+def _report(long: list[list[Phase]], short: list[list[Phase]], *, concurrency: int) -> Report:
+    report = Report("streaming", ["", "bare relay", "gateway", "difference", "budget"])
+    for what, quantile, budget in (("p50", "first_p50_ms", "≤ 3 ms"), ("p99", "first_p99_ms", "≤ 15 ms")):
+        bare, gateway = (middle([getattr(phase.result, quantile) for phase in lane]) for lane in long)
+        report.row(f"time to the first event, {what}, ms", bare, gateway, f"{number(gateway - bare)} ms", budget)
+    bare, gateway = (_micros_per_chunk(*lane) for lane in zip(long, short, strict=True))
+    report.row("CPU per relayed chunk, µs", bare, gateway, times(gateway, bare), "≤ 30 µs")
+    bare, gateway = (middle([p.cpu.total / p.result.chunks * 1e6 for p in lane]) for lane in long)
+    report.row("… with the call's own cost spread over its chunks", bare, gateway, times(gateway, bare))
+    bare, gateway = (middle([phase.cpu_ms_per_call for phase in lane]) for lane in short)
+    report.row("CPU of a stream of one chunk, ms", bare, gateway, times(gateway, bare))
+    bare, gateway = (max(phase.peak_mb for phase in lane) for lane in long)
+    report.row("memory of the serving process, MB", bare, gateway, f"{number(gateway - bare)} MB", "≤ 150 MB")
+    rate = middle([phase.result.chunks / phase.result.seconds for phase in long[1]])
+    report.notes.append(
+        f"{concurrency} streams at a time, {CHUNKS} chunks {PAUSE_SECONDS * 1e3:.0f} ms apart, "
+        f"{number(rate)} events per second; {medians(len(long[0]))}."
+    )
+    report.notes += failures([*long, *short])
+    return report
