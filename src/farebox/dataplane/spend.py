@@ -5,7 +5,7 @@ release: on success, error, cancel and disconnect here, on a crash in `recover.p
 """
 
 import asyncio
-from hashlib import blake2b
+from hashlib import blake2b, sha256
 from uuid import UUID
 
 import structlog
@@ -81,11 +81,14 @@ def _with_claim(admission: Admission, headers: Headers, body: bytes) -> Admissio
     if len(name) > MAX_IDEMPOTENCY_KEY_CHARS:
         limit = MAX_IDEMPOTENCY_KEY_CHARS
         raise Problem("invalid_request", f"`Idempotency-Key` is longer than {limit} characters.")
-    return admission._replace(claim_id=_digest(name), claim_body_hash=_digest(body))
+    return admission._replace(claim_id=_digest(name), claim_body_hash=_digest(body, secret=name))
 
 
-def _digest(data: bytes) -> UUID:
-    return UUID(bytes=blake2b(data, digest_size=16).digest())
+def _digest(data: bytes, *, secret: bytes = b"") -> UUID:
+    """128 bits. The body's are keyed with the Idempotency-Key, of which only a hash is stored: who has the database
+    can then not even confirm a guess at a prompt."""
+    key = sha256(secret).digest() if secret else b""
+    return UUID(bytes=blake2b(data, digest_size=16, key=key).digest())
 
 
 # ── hold ──────────────────────────────────────────────────────────────────────────────────────────────────────────
