@@ -60,7 +60,7 @@ def _profiled(run: Run, name: str, order: LoadOrder, directives: dict[str, float
         report = _functions(name, pstats.Stats(str(output)), order.calls)
     _database(report, sides, order.calls)
     report.notes.append(
-        "The profile covers the worker from its start to its end; the profiler inflates short functions."
+        "The profiler inflates short functions and reads the wall clock: on a busy machine pauses land anywhere."
     )
     report.notes += failures([[phase]])
     return report
