@@ -42,7 +42,10 @@ def start_sandbox(*, port: int = 0, api_key: str = DEFAULT_API_KEY) -> Iterator[
     """
     arguments = ["--port", str(port), "--api-key", api_key, "--print-port", "--exit-with-parent"]
     command = [sys.executable, "-m", "farebox_sandbox", *arguments]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603
+    # A session of its own: a Ctrl-C at the terminal must not cut the calls that a gateway still finishes.
+    process = subprocess.Popen(  # noqa: S603
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+    )
     try:
         yield RunningSandbox(f"http://127.0.0.1:{_announced_port(process)}", api_key, process.pid)
     finally:

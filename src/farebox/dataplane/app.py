@@ -57,7 +57,7 @@ class Dataplane:
         path: str = scope["path"].removeprefix("/v1").rstrip("/") or "/"
         method: str = scope["method"]
         if path == "/chat/completions" and method == "POST":
-            await chat_completions(self._parts, scope["headers"], receive, send, call_id)
+            await chat_completions(self._parts, scope["headers"], receive=receive, send=send, call_id=call_id)
             return
         body = await self._read(path, "GET" if method == "HEAD" else method, scope)
         headers = [*id_headers(call_id), (b"content-type", b"application/json")]

@@ -31,7 +31,7 @@ FINISH_SECONDS = 10.0
 class Relay:
     """One streamed answer on its way to one client."""
 
-    def __init__(self, parts: Parts, call: Call, headers: Pairs, receive: Receive, send: Send) -> None:
+    def __init__(self, parts: Parts, call: Call, headers: Pairs, *, receive: Receive, send: Send) -> None:
         self._parts = parts
         self._call = call
         self._headers = headers

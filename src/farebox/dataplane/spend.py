@@ -50,7 +50,7 @@ class Refused(Exception):
         self.headers = headers
 
 
-async def chat_completions(parts: Parts, headers: Headers, receive: Receive, send: Send, call_id: UUID) -> None:
+async def chat_completions(parts: Parts, headers: Headers, *, receive: Receive, send: Send, call_id: UUID) -> None:
     """Serve one `POST /v1/chat/completions`. Raises Problem and Refused before anything was sent."""
     started_at = parts.clock()
     key = await parts.authenticate(headers)
@@ -267,7 +267,8 @@ async def _send_failure(
 async def _stream(parts: Parts, call: Call, receive: Receive, send: Send) -> None:
     """Relay, settle, then send the end marker; an abnormal end is an explicit error chunk."""
     headers = call_headers(parts.brand, call.call_id)
-    relay = Relay(parts, call, [*headers, *held_headers(parts.brand, call.admission.hold_nanos)], receive, send)
+    held = held_headers(parts.brand, call.admission.hold_nanos)
+    relay = Relay(parts, call, [*headers, *held], receive=receive, send=send)
     failed: CallFailed | None = None
     ending = Ending.STOPPED
     try:
@@ -275,7 +276,7 @@ async def _stream(parts: Parts, call: Call, receive: Receive, send: Send) -> Non
     except CallFailed as failure:
         failed, ending = failure, failure.ending
     except asyncio.CancelledError:
-        await asyncio.shield(_stop_stream(parts, call, relay, send, headers))
+        await asyncio.shield(_stop_stream(parts, call, relay, send=send, headers=headers))
         raise
     except Exception as error:
         failed = _bug(call, error)
@@ -293,7 +294,7 @@ async def _stream(parts: Parts, call: Call, receive: Receive, send: Send) -> Non
         await relay.finish(_last_events(call, relay, settled))
 
 
-async def _stop_stream(parts: Parts, call: Call, relay: Relay, send: Send, headers: Pairs) -> None:
+async def _stop_stream(parts: Parts, call: Call, relay: Relay, *, send: Send, headers: Pairs) -> None:
     """We are told to stop: settle, and say so, because a stream that only ends looks whole to most clients."""
     await _settle_stopped(parts, call)
     problem = Problem("internal_error", "The gateway was stopped before the answer was complete; it is not charged.")

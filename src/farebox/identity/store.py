@@ -176,7 +176,8 @@ async def _fetch(connection: Connection, name: str, parameters: Mapping[str, obj
     return await cursor.fetchall()
 
 
-def _workspace(workspace_id: int, name: str, kind: str, status: str, created_at: int) -> Workspace:
+def _workspace(*columns: Any) -> Workspace:
+    workspace_id, name, kind, status, created_at = columns
     return Workspace(workspace_id, name, Kind(kind), Status(status), created_at)
 
 

@@ -299,7 +299,7 @@ def _settle(draft: Draft, command: Settle, hold: Hold, state: HoldState) -> Outc
     _expire_slices(draft, hold)
     charge_nanos = command.charge_nanos - uncovered_nanos
     draft.count(hold, held=-1, requests=int(command.count_request), charge_nanos=charge_nanos)
-    return _effects(draft, _finished(hold, state, command, charge_nanos, uncovered_nanos))
+    return _effects(draft, _finished(hold, state, command, charge_nanos=charge_nanos, absorbed_nanos=uncovered_nanos))
 
 
 def _takes(draft: Draft, hold: Hold, charge_nanos: int) -> dict[int, int]:
@@ -323,7 +323,7 @@ def _release(draft: Draft, command: Release, hold: Hold, state: HoldState) -> Ou
     _enter_costs(draft, command)
     _expire_slices(draft, hold)
     draft.count(hold, held=-1, requests=int(command.count_request), charge_nanos=0)
-    return _effects(draft, _finished(hold, state, command, 0, 0))
+    return _effects(draft, _finished(hold, state, command))
 
 
 def _write_off(draft: Draft, command: WriteOff, hold: Hold, state: HoldState) -> Outcome:
@@ -331,7 +331,7 @@ def _write_off(draft: Draft, command: WriteOff, hold: Hold, state: HoldState) ->
     draft.enter(command.cost_account, command.payable_account, command.cost_nanos)
     _expire_slices(draft, hold)
     draft.count(hold, held=-1, requests=0, charge_nanos=0)
-    return _effects(draft, _finished(hold, state, command, 0, 0))
+    return _effects(draft, _finished(hold, state, command))
 
 
 def _enter_costs(draft: Draft, command: Settle | Release) -> None:
@@ -352,7 +352,9 @@ def _expire_slices(draft: Draft, hold: Hold) -> None:
             draft.expire_rest(account_id)
 
 
-def _finished(hold: Hold, state: HoldState, command: HoldCommand, charge_nanos: int, absorbed_nanos: int) -> Hold:
+def _finished(
+    hold: Hold, state: HoldState, command: HoldCommand, *, charge_nanos: int = 0, absorbed_nanos: int = 0
+) -> Hold:
     counted = command.count_request if isinstance(command, Settle | Release) else False
     return _moved(
         hold,

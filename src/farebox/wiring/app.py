@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from farebox.api.app import build_api
 from farebox.base.clock import monotone_clock
-from farebox.base.errors import Problem
+from farebox.base.errors import OperatorError, Problem
 from farebox.base.ids import uuid7
 from farebox.dataplane.app import Dataplane, serves
 from farebox.dataplane.asgi import id_headers, send_problem, send_whole
@@ -60,6 +60,8 @@ class Gateway:
         async with AsyncExitStack() as stack:
             try:
                 await self._start(stack)
+            except OperatorError:
+                raise
             except Exception as error:
                 _log.error("cannot start", why=type(error).__name__, message=str(error))
                 await send({"type": "lifespan.startup.failed", "message": str(error)})
