@@ -34,6 +34,7 @@ from farebox.ledger.outcomes import Outcome, Refusal
 from farebox.ledger.reading import AccountBalance, HoldRow, LimitUse, read_accounts, read_hold, read_limits
 from farebox.ledger.verify import Report, verify
 from farebox.records.receipt import Receipt, read_receipt
+from farebox.storage.pool import Pool, PoolBounds, open_pool
 from farebox.wiring.app import Gateway, build_app
 from farebox.wiring.connection import guarded
 from farebox.wiring.settings import Boot, Settings, default_config_path
@@ -60,6 +61,7 @@ price = { input = "1.00", cached_input = "0.10", output = "5.00" }
 
 # Long enough for a loaded machine, short enough to tell which test hangs.
 PATIENCE_SECONDS = 20.0
+_POOL_BOUNDS = PoolBounds(max_size=6, timeout_seconds=PATIENCE_SECONDS, max_waiting=0)
 
 
 class _Server(uvicorn.Server):
@@ -273,7 +275,14 @@ class RunningGateway:
     """A gateway with its database and its upstream. Addresses have no path; `base_url` ends in /v1."""
 
     def __init__(
-        self, settings: Settings, dsn: str, sandbox: RunningSandbox, *, session: aiohttp.ClientSession, workers: int
+        self,
+        settings: Settings,
+        dsn: str,
+        sandbox: RunningSandbox,
+        *,
+        session: aiohttp.ClientSession,
+        pool: Pool,
+        workers: int,
     ) -> None:
         self.settings = settings
         self.dsn = dsn
@@ -282,6 +291,7 @@ class RunningGateway:
         self.clock: Clock = monotone_clock()
         self.workers: list[Worker] = []
         self._worker_count = workers
+        self._pool = pool
         self._ledger = Batcher(dsn, owner_id=random_id())
         self._working: asyncio.Task[None] | None = None
 
@@ -327,7 +337,7 @@ class RunningGateway:
     @contextlib.asynccontextmanager
     async def connect(self) -> AsyncIterator["psycopg.AsyncConnection[tuple[Any, ...]]"]:
         """A connection of the test's own."""
-        async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
+        async with self._pool.connection() as connection:
             yield connection
 
     async def rows(self, query: str, *parameters: Any) -> list[tuple[Any, ...]]:
@@ -427,7 +437,8 @@ async def serve_gateway(
         session = await stack.enter_async_context(
             aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60))
         )
-        gateway = RunningGateway(settings, dsn, sandbox, session=session, workers=workers)
+        pool = await stack.enter_async_context(open_pool(dsn, _POOL_BOUNDS))
+        gateway = RunningGateway(settings, dsn, sandbox, session=session, pool=pool, workers=workers)
         await gateway.apply_catalog(catalog)
         await gateway.start()
         try:

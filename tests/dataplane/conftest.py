@@ -9,7 +9,7 @@ from farebox.base.brand import Brand
 from farebox.base.limits import Bounds
 from farebox_sandbox.process import RunningSandbox, serve_sandbox
 from tests.database import TestCluster
-from tests.dataplane.recorder import Recorder, serve_recorder
+from tests.dataplane.recorder import STREAM, Recorder, serve_recorder
 from tests.dataplane.shop import catalog_text
 from tests.gateway import Customer, RunningGateway, serve_gateway
 
@@ -24,6 +24,12 @@ async def sandbox() -> AsyncIterator[RunningSandbox]:
 async def recorder() -> AsyncIterator[Recorder]:
     async with serve_recorder() as running:
         yield running
+
+
+@pytest.fixture
+def recorder_bytes() -> bytes:
+    """The stream that the recorder answers with."""
+    return STREAM
 
 
 @pytest.fixture(scope="session")

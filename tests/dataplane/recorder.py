@@ -5,12 +5,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import NamedTuple
 
-_ANSWER = (
+ANSWER = (
     b'{"id":"r","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":'
     b'{"role":"assistant","content":"ok"},"finish_reason":"stop"}],'
     b'"usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8}}'
 )
-_STREAM = (
+STREAM = (
     b'data: {"id":"r","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"ok"}}]}\n\n'
     b'data: {"id":"r","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
     b'data: {"id":"r","choices":[],"usage":{"prompt_tokens":7,"completion_tokens":1,"total_tokens":8}}\n\n'
@@ -45,7 +45,7 @@ class Recorder:
             body = await reader.readexactly(int(headers[b"content-length"]))
             self.requests.append(Recorded(line, headers, body))
             streamed = b'"stream":true' in body
-            kind, answer = (b"text/event-stream", _STREAM) if streamed else (b"application/json", _ANSWER)
+            kind, answer = (b"text/event-stream", STREAM) if streamed else (b"application/json", ANSWER)
             head = b"HTTP/1.1 200 OK\r\ncontent-type: %s\r\ncontent-length: %d\r\n" % (kind, len(answer))
             writer.write(head + _EXTRA + b"connection: close\r\n\r\n" + answer)
             await writer.drain()

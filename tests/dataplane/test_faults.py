@@ -220,6 +220,17 @@ async def test_usage_above_the_hold_is_taken_from_the_balance_and_never_below_ze
     assert (third.status, third.error["code"]) == (402, "insufficient_balance")
 
 
+@pytest.mark.parametrize("stream", BOTH)
+async def test_a_service_tier_that_is_no_name_is_not_stored(gateway: RunningGateway, stream: bool) -> None:
+    customer = await gateway.new_customer()
+    for tier in ("a\0b", "x" * 50_000, "\n", "<script>"):
+        seen = await see(customer.chat(stream=stream, sandbox={"service_tier": tier, "chunks": 1}))
+        receipt = await customer.receipt(seen.call_id)
+        assert (seen.status, receipt.service_tier) == (200, "unreadable")
+    seen = await see(customer.chat(stream=stream, sandbox={"service_tier": "priority"}))
+    assert (await customer.receipt(seen.call_id)).service_tier == "priority"
+
+
 async def test_an_estimate_is_never_charged_above_the_hold(gateway: RunningGateway) -> None:
     customer = await gateway.new_customer()
     seen = await see(customer.chat(max_tokens=1, sandbox={"oversize_bytes": 400_000, "no_usage": True}))

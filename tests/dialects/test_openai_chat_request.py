@@ -38,12 +38,14 @@ NO_REQUESTS: list[tuple[str, list[Any]]] = [
     ("service_tier", [5]),
 ]
 
+NO_MESSAGES: list[Any] = ["hi", None, 5, []]
+
 
 @pytest.mark.parametrize(
     ("fields", "param"),
     [
         *(({name: value}, name) for name, values in NO_REQUESTS for value in values),
-        *(({"messages": [MESSAGES[0], value]}, "messages[1]") for value in ("hi", None, 5, [])),
+        *(({"messages": [MESSAGES[0], second]}, "messages[1]") for second in NO_MESSAGES),
     ],
 )
 def test_what_decides_the_price_must_make_sense(fields: dict[str, Any], param: str) -> None:

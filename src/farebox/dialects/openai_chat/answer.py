@@ -1,5 +1,6 @@
 """A JSON answer: its usage, and how much text it delivered."""
 
+import re
 from typing import Annotated, Any
 
 import msgspec
@@ -26,6 +27,9 @@ class _Body(msgspec.Struct, gc=False):
     service_tier: Any = None
 
 
+_TIER_NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
+UNREADABLE_TIER = "unreadable"
+
 _body = msgspec.json.Decoder(_Body)
 _encode = msgspec.json.Encoder().encode
 
@@ -38,9 +42,16 @@ def read_answer(body: bytes) -> ChatAnswer:
         raise Problem("upstream_exception", "The provider's answer was not a chat completion.") from error
     return ChatAnswer(
         reported=read_usage(answer.usage),
-        service_tier=answer.service_tier if isinstance(answer.service_tier, str) else None,
+        service_tier=read_tier(answer.service_tier),
         delivered_bytes=sum(delivered_bytes(choice.message) for choice in answer.choices),
     )
+
+
+def read_tier(value: Any) -> str | None:
+    """The service tier that a provider reports. What is no name becomes one that no price knows: it is stored."""
+    if not isinstance(value, str):
+        return None
+    return value if _TIER_NAME.fullmatch(value) else UNREADABLE_TIER
 
 
 def delivered_bytes(message: Any) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from farebox.dialects.openai_chat.answer import delivered_bytes
+from farebox.dialects.openai_chat.answer import delivered_bytes, read_tier
 from farebox.dialects.openai_chat.usage import MISSING, Reported, read_usage
 from farebox.dialects.sse import data_of, event_of
 
@@ -74,7 +74,7 @@ class ChatFold:
     def _fold(self, chunk: _Chunk, event: bytes) -> Fate:
         self.events += 1
         if isinstance(chunk.service_tier, str):
-            self.service_tier = chunk.service_tier
+            self.service_tier = read_tier(chunk.service_tier)
         if chunk.usage is not None:
             self.reported = read_usage(chunk.usage)
         for choice in chunk.choices or ():
