@@ -3,7 +3,6 @@
 `docs/reference/settings.md` explains each; a test compares that page with this file.
 """
 
-import ipaddress
 import math
 import os
 import re
@@ -63,8 +62,6 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     host: str = "127.0.0.1"
     port: int = 8080
     workers: int = 1
-    # Addresses or networks whose `X-Forwarded-For` and `-Proto` are believed; nobody else's are.
-    trusted_proxies: tuple[str, ...] = ()
     # After a stop signal running calls get this long to finish and settle.
     graceful_shutdown_seconds: float = 30.0
     # From the first byte of a request (or the connection) to the end of its headers: cuts clients that drip.
@@ -114,11 +111,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def catalog_path(self) -> Path:
         """The `catalog.toml` beside the configuration, which an empty catalog is filled from. It may be absent."""
         return Path(self.config_path).with_name("catalog.toml")
-
-    @property
-    def trusted_proxies(self) -> tuple[str, ...]:
-        """Addresses or networks whose forwarded headers are believed."""
-        return self.server.trusted_proxies
 
     def __repr__(self) -> str:
         return f"Settings({self.config_path!r})"
@@ -211,7 +203,6 @@ def _sections(document: Table, place: Place) -> dict[str, msgspec.Struct]:
         found[name] = _convert(table, struct, here)
         _check_numbers(found[name], here)
     _check_brand(table_at(document, "brand", place), found["brand"], place.at("brand"))
-    _check_server(found["server"], place.at("server"))
     return found
 
 
@@ -279,18 +270,6 @@ def _check_brand(table: Table, brand: msgspec.Struct, place: Place) -> None:
         raise place.at("low_balance_usd").error(str(error), 'Write it like "1.00".') from error
     if brand.top_up_url and not brand.top_up_url.startswith(("https://", "http://")):
         raise place.at("top_up_url").error("is not a web address", "Start it with https://.")
-
-
-def _check_server(server: msgspec.Struct, place: Place) -> None:
-    assert isinstance(server, Server)
-    for index, text in enumerate(server.trusted_proxies):
-        try:
-            ipaddress.ip_network(text)
-        except ValueError as error:
-            here = place.at("trusted_proxies").at(index)
-            raise here.error(
-                f"{text!r} is neither an address nor a network", 'Write it like "10.0.0.7" or "10.0.0.0/8".'
-            ) from error
 
 
 def _readiness(document: Table, place: Place) -> tuple[ReadinessItem, ...]:

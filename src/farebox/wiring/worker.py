@@ -109,7 +109,7 @@ def _config(app: App, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=True,
-        # The application decides whom to believe, by `trusted_proxies`.
+        # Nothing depends on a client's address, so nobody's forwarded headers are believed.
         proxy_headers=False,
         backlog=LISTEN_BACKLOG,
         limit_concurrency=server.max_connections,
