@@ -27,7 +27,7 @@ class Seen(NamedTuple):
 
     @property
     def call_id(self) -> str:
-        return self.headers["x-farebox-call-id"]
+        return self.headers["x-request-id"]
 
     @property
     def document(self) -> Any:

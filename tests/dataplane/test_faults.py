@@ -117,7 +117,7 @@ async def play(gateway: RunningGateway, fault: Fault, stream: bool) -> tuple[See
     assert receipt.rule == (fault.stream if stream else fault.json), f"{what} {receipt.rule}"
     assert (receipt.call.evidence, receipt.call.request_counted) == (row.evidence, row.counts), what
     assert row.charged or receipt.call.charge_nanos == 0, what
-    assert seen.headers["x-request-id"] == seen.headers["request-id"] == seen.call_id, what
+    assert seen.headers["x-farebox-call-id"] == seen.headers["request-id"] == seen.call_id, what
     if fault.attempt is not None:
         assert [attempt.outcome for attempt in receipt.attempts] == [fault.attempt], what
     return seen, books
