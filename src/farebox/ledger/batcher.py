@@ -28,6 +28,7 @@ from farebox.ledger.store import (
     add_recorded,
     books_of,
     facts_step,
+    make_books_steps,
     open_step,
     recorded_step,
     with_facts,
@@ -83,16 +84,26 @@ Batch = Sequence[tuple[Command, Rider | None]]
 class Batcher:
     """Makes commands durable. `run()` is its life; `submit()` asks."""
 
-    def __init__(self, dsn: str, *, owner_id: int, rider_statements: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        owner_id: int,
+        rider_statements: Mapping[str, str] | None = None,
+        give_up_after_seconds: float = GIVE_UP_AFTER_SECONDS,
+    ) -> None:
         self._dsn = dsn
         self._owner_id = owner_id
         self._riders = dict(rider_statements or {})
+        self._give_up_after_seconds = give_up_after_seconds
+        self._serving: list[_Waiting] = []
         self._ending: deque[_Waiting] = deque()
         self._reserving: deque[_Waiting] = deque()
         self._doubtful: list[Reserve] = []
         self._wake = asyncio.Event()
         self._wire: Wire | None = None
         self._closing = False
+        self._stopped = False
         self.batches = 0
         self.commands = 0
 
@@ -114,7 +125,9 @@ class Batcher:
         return await self.enqueue(command, rider)
 
     def enqueue(self, command: Command, rider: Rider | None = None) -> "asyncio.Future[Outcome]":
-        """`submit` without the waiting: the future raises what it would. Raises LedgerBusy."""
+        """`submit` without the waiting: the future raises what it would. Raises LedgerBusy and LedgerUnavailable."""
+        if self._stopped:
+            raise LedgerUnavailable("this worker has stopped")
         waiting = _Waiting(command, rider, asyncio.get_running_loop().create_future())
         if isinstance(command, Reserve):
             if len(self._reserving) >= MAX_WAITING_RESERVES or self._closing:
@@ -129,7 +142,7 @@ class Batcher:
         """Work until cancelled; close() lets what waits finish first."""
         try:
             while True:
-                batch = self._next_batch()
+                batch = self._serving = self._next_batch()
                 if batch:
                     await self._serve(batch)
                     if len(batch) > LINGER_ABOVE_COMMANDS:
@@ -140,7 +153,8 @@ class Batcher:
                     self._wake.clear()
                     await self._wake.wait()
         finally:
-            for waiting in (*self._ending, *self._reserving):
+            self._stopped = True
+            for waiting in (*self._serving, *self._ending, *self._reserving):
                 if not waiting.answer.done():
                     waiting.answer.set_exception(LedgerUnavailable("this worker is stopping"))
             if self._wire is not None:
@@ -177,7 +191,7 @@ class Batcher:
 
     async def _serve(self, batch: list[_Waiting]) -> None:
         """Answer a batch whatever happens: outcome, or LedgerUnavailable when the database stays away."""
-        deadline = asyncio.get_running_loop().time() + GIVE_UP_AFTER_SECONDS
+        deadline = asyncio.get_running_loop().time() + self._give_up_after_seconds
         again = False
         while True:
             try:
@@ -234,9 +248,10 @@ class Batcher:
 
     async def _attempt(self, wire: Wire, batch: Batch, looked_up: Sequence[Command]) -> list[Outcome]:
         commands = [command for command, _ in batch]
-        reply = (await wire.run([("begin", ()), open_step(commands, looked_up)]))[1]
+        steps = [("begin", ()), *make_books_steps(commands), open_step(commands, looked_up)]
+        _, *made, reply = await wire.run(steps)
         assert reply is not None
-        books = books_of(reply, commands)
+        books = books_of(reply, commands, *made)
         outcomes: list[Outcome] = []
         writes = Writes()
         rows: dict[str, list[msgspec.Struct]] = {}

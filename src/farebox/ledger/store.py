@@ -8,8 +8,8 @@ import msgspec
 
 from farebox.base.clock import day_of
 from farebox.base.ids import uuid7_floor
-from farebox.ledger.book import Account, Book, Claim, Entry, Hold, Limit, Recorded, Span, Window, window_day
-from farebox.ledger.commands import Command, Credit, GrantPromotion, HoldCommand, Reserve, SetLimit
+from farebox.ledger.book import CASH, Account, Book, Claim, Entry, Hold, Limit, Recorded, Span, Window, window_day
+from farebox.ledger.commands import Command, Credit, GrantPromotion, HoldCommand, OpenBook, Reserve, SetLimit
 from farebox.ledger.outcomes import Effects
 from farebox.ledger.wire import Step
 
@@ -27,6 +27,10 @@ SESSION_SETTINGS = (
 )
 STATEMENTS = {
     "begin": "BEGIN",
+    # Made before the lock is taken, so that of two workers that open one workspace the second waits for the first.
+    "make_books": "WITH made AS (INSERT INTO ledger_account (workspace_id, account_id) "
+    "SELECT w, 0 FROM unnest($1::bigint[]) AS w ORDER BY w ON CONFLICT DO NOTHING RETURNING workspace_id) "
+    "SELECT json_agg(workspace_id) FROM made",
     "commit": "COMMIT",
     "rollback": "ROLLBACK",
     "open": "SELECT ledger_open($1::bigint[], $2::bigint[], $3::bigint[], $4::int[], $5::bigint[], $6::uuid[], "
@@ -87,6 +91,12 @@ def open_step(commands: Sequence[Command], looked_up: Sequence[Command]) -> Step
     ]
 
 
+def make_books_steps(commands: Sequence[Command]) -> list[Step]:
+    """The making of cash accounts that a batch opens, for no batch but such."""
+    workspaces = {command.workspace_id for command in commands if isinstance(command, OpenBook)}
+    return [("make_books", [_array(workspaces)])] if workspaces else []
+
+
 def _first_and_last(hold_ids: Sequence[UUID]) -> tuple[bytes, bytes] | tuple[None, None]:
     return (str(min(hold_ids)).encode(), str(max(hold_ids)).encode()) if hold_ids else (None, None)
 
@@ -100,8 +110,8 @@ def _pairs(pairs: Iterable[tuple[int, int | UUID]]) -> tuple[bytes, bytes]:
     return _array(first for first, _ in listed), _array(second for _, second in listed)
 
 
-def books_of(reply: bytes, commands: Sequence[Command]) -> dict[int, Book]:
-    """The rows that were read, as one book per workspace of the batch."""
+def books_of(reply: bytes, commands: Sequence[Command], made: bytes | None = None) -> dict[int, Book]:
+    """The rows that were read, as one book per workspace of the batch; books `made` by it are still to be opened."""
     loaded = _loaded.decode(reply)
     books = {command.workspace_id: Book(command.workspace_id) for command in commands}
     for account in loaded.accounts or ():
@@ -116,6 +126,8 @@ def books_of(reply: bytes, commands: Sequence[Command]) -> dict[int, Book]:
         books[recorded.workspace_id].commands[recorded.command_id] = recorded
     for claim in loaded.claims or ():
         books[claim.workspace_id].claims[claim.claim_id] = claim
+    for workspace_id in [] if made is None else msgspec.json.decode(made, type=list[int]):
+        del books[workspace_id].accounts[CASH]
     return books
 
 
