@@ -5,6 +5,7 @@ the watch on the client's disconnect (a server does not raise from `send` after 
 """
 
 import asyncio
+from typing import Any
 
 import msgspec
 
@@ -41,7 +42,8 @@ class Relay:
         self._begin_attempt()
         self._began_at = self._sent_at = self._loop.time()
         self._sending_since: float | None = None
-        self._sending: asyncio.Timeout | None = None
+        self._sender: asyncio.Task[Any] | None = None
+        self._interrupted = False
         self._comment: asyncio.Task[None] | None = None
         self._left_at: float | None = None
         self._draining = False
@@ -180,18 +182,23 @@ class Relay:
 
     async def _write(self, body: bytes, *, last: bool = False) -> None:
         self._sending_since = self._loop.time()
+        self._sender = asyncio.current_task()
         try:
-            # `_leave` ends it: who does not read would keep us here, and the provider's answer unread.
-            async with asyncio.timeout(None) as self._sending:
-                if not self.started:
-                    self.started = True
-                    headers = [*self._headers, *_STREAM_HEADERS]
-                    await self._send({"type": "http.response.start", "status": 200, "headers": headers})
-                await self._send({"type": "http.response.body", "body": body, "more_body": not last})
-        except TimeoutError:
-            return
+            if not self.started:
+                self.started = True
+                headers = [*self._headers, *_STREAM_HEADERS]
+                await self._send({"type": "http.response.start", "status": 200, "headers": headers})
+            await self._send({"type": "http.response.body", "body": body, "more_body": not last})
+        except asyncio.CancelledError:
+            # `_leave` ends it: who does not read would keep us here, and the provider's answer unread. What a timeout
+            # would do for each chunk, for the price of none.
+            if not self._interrupted or self._sender is None:
+                raise
+            self._interrupted = False
+            if self._sender.uncancel() > 0:
+                raise
         finally:
-            self._sending = self._sending_since = None
+            self._sender = self._sending_since = None
             self._sent_at = self._loop.time()
 
     async def finish(self, body: bytes) -> None:
@@ -212,7 +219,9 @@ class Relay:
         if self._left_at is not None or self._over:
             return
         self._left_at = self._loop.time()
-        _expire(self._sending)
+        if self._sender is not None:
+            self._interrupted = True
+            self._sender.cancel()
         self._draining = not self._cancel_stops_billing() and self._parts.drains.take()
         if not self._draining:
             self._abort(None)
