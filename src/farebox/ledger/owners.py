@@ -16,6 +16,7 @@ from farebox.storage.queries import load_queries
 OWNER_GRACE_SECONDS = 3
 # Orphans handled per sweep; the next sweep takes the rest.
 MAX_ORPHANS_PER_SWEEP = 500
+_SWEEPER_LOCK = 0x6661_7265_626F_7802  # "farebox" and a 2: who looks for gone owners
 
 QUERIES = load_queries("farebox.ledger", "queries.sql")
 
@@ -40,8 +41,14 @@ async def register_owner(
 
 
 async def find_gone_owners(connection: "psycopg.AsyncConnection[tuple[object, ...]]") -> list[int]:
-    """Owners whose lock has been free for the grace period; forgets those that own nothing any more."""
+    """Owners whose lock has been free for the grace period; forgets those that own nothing any more.
+
+    Finds none while another sweeper looks: to see that a lock is free it takes it, and would look like a living owner.
+    """
     async with connection.transaction():
+        cursor = await connection.execute(QUERIES["one_sweeper"], {"lock": _SWEEPER_LOCK})
+        if await cursor.fetchone() != (True,):
+            return []
         await connection.execute(QUERIES["note_gone_owners"])
         await connection.execute(QUERIES["forget_idle_owners"], {"grace": OWNER_GRACE_SECONDS})
         cursor = await connection.execute(QUERIES["gone_owners"], {"grace": OWNER_GRACE_SECONDS})

@@ -5,6 +5,9 @@
 INSERT INTO ledger_owner (owner_id, process) VALUES (%(owner_id)s, %(process)s)
 ON CONFLICT (owner_id) DO NOTHING;
 
+-- name: one_sweeper
+SELECT pg_try_advisory_xact_lock(%(lock)s);
+
 -- name: note_gone_owners
 -- An owner's lock can be taken by somebody else only when its session is gone; taken for this transaction alone.
 UPDATE ledger_owner SET gone_since = CASE WHEN free THEN coalesce(gone_since, now()) END
