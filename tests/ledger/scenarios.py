@@ -130,6 +130,29 @@ SCENARIOS: dict[str, str] = {
         window ws day                           | requests=0+0 dollars=0+0
         sums                                    | customer_cash=100 cost:p=-33 payable:p=33
     """,
+    "an_attempt_that_failed_before_may_cost_the_operator_all_the_same": """
+        open                                    | 0/0
+        credit 100                              | 100/0
+        reserve h1 60                           | 40/60
+        settle h1 45 cost=30 failed=-1          | invalid_amount
+        settle h1 45 cost=30 failed=4           | 55/0 charge=45
+        settle h1 45 cost=30 failed=4           | 55/0 charge=45 replayed
+        settle h1 45 cost=30                    | command_conflict
+        reserve h2 10                           | 45/10
+        release h2 failed=100000000000000001    | invalid_amount
+        release h2 failed=5                     | 55/0
+        sums                                    | customer_cash=55 revenue:m=45 cost:p=-30 cost:q=-9 payable:q=9
+    """,
+    "a_refusal_says_what_is_available_in_all": """
+        open                                    | 0/0
+        credit 100                              | 100/0
+        promo p 5                               | 105/0
+        limit 1 day requests=1 dollars=9        | 105/0
+        reserve h1 10 key=1                     | budget_exhausted limit=1.day required=10 available=9 balance=105
+        reserve h2 5 key=1                      | 100/5
+        reserve h3 1 key=1                      | requests_exhausted limit=1.day balance=100
+        reserve h4 103                          | balance_held required=103 available=100 held=5 balance=100
+    """,
     "promotional_credit_is_spent_by_priority_then_expiry_then_age_then_cash": """
         open                                    | 0/0
         credit 10                               | 10/0

@@ -16,6 +16,7 @@ from farebox.base.ids import step_id
 from farebox.ledger.book import Span, window_day
 from farebox.ledger.commands import (
     Command,
+    Cost,
     Credit,
     Dispatch,
     ExpirePromotion,
@@ -167,6 +168,7 @@ class Script:
             "cost_account": "cost:p",
             "payable_account": "payable:p",
         }
+        failed = (Cost("cost:q", "payable:q", int(options["failed"])),) if "failed" in options else ()
         last = self._id(options, step_id(hold_id, 15))
         match what:
             case "dispatch":
@@ -175,9 +177,9 @@ class Script:
             case "settle":
                 count = "uncounted" not in rest
                 charge = {"charge_nanos": int(rest[0]), "revenue_account": "revenue:m", "count_request": count}
-                return Settle(command_id=last, **charge, **costs, **about)  # type: ignore[arg-type]
+                return Settle(command_id=last, failed_costs=failed, **charge, **costs, **about)  # type: ignore[arg-type]
             case "release":
-                return Release(command_id=last, count_request="counted" in rest, **costs, **about)  # type: ignore[arg-type]
+                return Release(command_id=last, failed_costs=failed, count_request="counted" in rest, **costs, **about)  # type: ignore[arg-type]
             case "lose":
                 return Lose(command_id=self._id(options, step_id(hold_id, 14)), **about)  # type: ignore[arg-type]
             case "writeoff":
