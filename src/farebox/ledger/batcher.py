@@ -20,6 +20,7 @@ from farebox.base.ids import step_id
 from farebox.ledger.book import Book
 from farebox.ledger.commands import Command, HoldCommand, Release, Reserve
 from farebox.ledger.outcomes import Answer, Effects, Outcome, Refusal
+from farebox.ledger.owners import REGISTER_OWNER
 from farebox.ledger.rules import apply, decide
 from farebox.ledger.store import (
     SESSION_SETTINGS,
@@ -89,11 +90,14 @@ class Batcher:
         dsn: str,
         *,
         owner_id: int,
+        process: str | None = None,
         rider_statements: Mapping[str, str] | None = None,
         give_up_after_seconds: float = GIVE_UP_AFTER_SECONDS,
     ) -> None:
+        """`process` names a worker, whose holds are looked after when it dies; None makes no holds of its own."""
         self._dsn = dsn
         self._owner_id = owner_id
+        self._process = process
         self._riders = dict(rider_statements or {})
         self._give_up_after_seconds = give_up_after_seconds
         self._serving: list[_Waiting] = []
@@ -104,6 +108,7 @@ class Batcher:
         self._wire: Wire | None = None
         self._closing = False
         self._stopped = False
+        self._was_connected = False
         self.batches = 0
         self.commands = 0
 
@@ -114,8 +119,8 @@ class Batcher:
 
     @property
     def connected(self) -> bool:
-        """Whether the database answered last."""
-        return self._wire is not None
+        """Whether the session stands."""
+        return self._wire is not None and not self._wire.broken
 
     async def submit(self, command: Command, rider: Rider | None = None) -> Outcome:
         """Answer the command after it is durable.
@@ -149,6 +154,8 @@ class Batcher:
                         await asyncio.sleep(LINGER_SECONDS)
                 elif self._closing:
                     return
+                elif self._was_connected and not self.connected:
+                    await self._reconnect()
                 else:
                     self._wake.clear()
                     await self._wake.wait()
@@ -169,18 +176,37 @@ class Batcher:
         """Open the session ahead of the first command. Raises psycopg.Error."""
         if self._wire is None:
             statements = {**STATEMENTS, **self._riders}
-            wire = await Wire.open(self._dsn, statements, settings=SESSION_SETTINGS)
+            wire = await Wire.open(self._dsn, statements, settings=SESSION_SETTINGS, on_lost=self._wake.set)
             try:
                 await wire.run([("begin", ()), ("commit", ())])
-                await self._take_owner_lock(wire)
+                await self._prove_alive(wire)
             except BaseException:
                 await wire.close()
                 raise
-            self._wire = wire
+            self._wire, self._was_connected = wire, True
 
-    async def _take_owner_lock(self, wire: Wire) -> None:
+    async def _prove_alive(self, wire: Wire) -> None:
         # The statement is built from our own integer.
         await wire.prepare_and_run("owner", f"SELECT pg_advisory_lock({self._owner_id:d})")
+        if self._process is not None:
+            # At every connection: while ours was lost the sweeper may have forgotten us, and with the row it would
+            # never find the holds that we still make.
+            await wire.prepare_and_run("register", REGISTER_OWNER, [b"%d" % self._owner_id, self._process.encode()])
+
+    async def _reconnect(self) -> None:
+        """The session was lost while nobody calls, and with it the lock that proves us alive: take it again."""
+        await self._hang_up()
+        try:
+            await self.connect()
+            await self._settle_doubts()
+        except Exception:  # whatever it was, this loop is what everybody waits for
+            await self._hang_up()
+            await asyncio.sleep(RECONNECT_PAUSE_SECONDS)
+
+    async def _hang_up(self) -> None:
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.close()
 
     def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []
@@ -211,9 +237,7 @@ class Batcher:
     async def _recover(self, error: Exception, batch: list[_Waiting], deadline: float) -> bool:
         """After a failed batch: True to try the same batch again, False when all of it has been answered."""
         lost = self._wire is None or self._wire.broken or isinstance(error, psycopg.OperationalError | OSError)
-        if self._wire is not None:
-            wire, self._wire = self._wire, None
-            await wire.close()
+        await self._hang_up()
         if not lost and len(batch) > 1:
             # Something that decide() should have refused: find it without hurting its neighbours.
             for waiting in batch:

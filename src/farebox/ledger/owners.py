@@ -19,6 +19,8 @@ MAX_ORPHANS_PER_SWEEP = 500
 _SWEEPER_LOCK = 0x6661_7265_626F_7802  # "farebox" and a 2: who looks for gone owners
 
 QUERIES = load_queries("farebox.ledger", "queries.sql")
+REGISTER_OWNER = QUERIES["register_owner"]
+"""Notes a worker that holds its lock; parameters `$1` its boot id, `$2` what it is called."""
 
 
 class Orphan(NamedTuple):
@@ -31,13 +33,6 @@ class Orphan(NamedTuple):
     reserved_at: int
     memo: str
     progress: str | None
-
-
-async def register_owner(
-    connection: "psycopg.AsyncConnection[tuple[object, ...]]", owner_id: int, process: str
-) -> None:
-    """Note a worker's boot; do this after its batcher holds the lock."""
-    await connection.execute(QUERIES["register_owner"], {"owner_id": owner_id, "process": process})
 
 
 async def find_gone_owners(connection: "psycopg.AsyncConnection[tuple[object, ...]]") -> list[int]:

@@ -1,9 +1,9 @@
 -- Named queries of the ledger that are not on the path of a call.
 
 -- name: register_owner
--- A worker's boot.
-INSERT INTO ledger_owner (owner_id, process) VALUES (%(owner_id)s, %(process)s)
-ON CONFLICT (owner_id) DO NOTHING;
+-- A worker that holds its lock. Positional, because the batcher prepares it directly.
+INSERT INTO ledger_owner (owner_id, process) VALUES ($1, $2)
+ON CONFLICT (owner_id) DO UPDATE SET gone_since = NULL;
 
 -- name: one_sweeper
 SELECT pg_try_advisory_xact_lock(%(lock)s);

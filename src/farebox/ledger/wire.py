@@ -5,7 +5,7 @@ general-purpose driver needs. Protocol: libpq's pipeline mode (PostgreSQL docume
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import psycopg
 from psycopg import pq
@@ -23,8 +23,9 @@ Step = tuple[str, Sequence[bytes | None]]
 class Wire:
     """Runs batches of prepared statements, one exchange at a time. Raises psycopg.Error."""
 
-    def __init__(self, connection: "psycopg.AsyncConnection[tuple[object, ...]]") -> None:
+    def __init__(self, connection: "psycopg.AsyncConnection[tuple[object, ...]]", on_lost: Callable[[], None]) -> None:
         self._connection = connection
+        self._on_lost = on_lost
         self._pg = connection.pgconn
         self._loop = asyncio.get_running_loop()
         self._results: list[pq.abc.PGresult] = []
@@ -32,17 +33,27 @@ class Wire:
         self._descriptor = self._pg.socket
 
     @classmethod
-    async def open(cls, dsn: str, statements: Mapping[str, str], *, settings: Sequence[str] = ()) -> "Wire":
-        """Connect, apply session settings, prepare the statements. Raises psycopg.Error."""
+    async def open(
+        cls,
+        dsn: str,
+        statements: Mapping[str, str],
+        *,
+        settings: Sequence[str] = (),
+        on_lost: Callable[[], None] = lambda: None,
+    ) -> "Wire":
+        """Connect, apply session settings, prepare the statements. Raises psycopg.Error.
+
+        `on_lost` is called in the event loop when the connection breaks, also while nothing runs on it.
+        """
         connection = await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+        wire = cls(connection, on_lost)
         try:
             for setting in settings:
                 await connection.execute(setting)
-            wire = cls(connection)
             wire._enter()
             await wire._prepare(statements)
         except BaseException:
-            await connection.close()
+            await wire.close()
             raise
         return wire
 
@@ -50,6 +61,7 @@ class Wire:
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
         self._loop.add_reader(self._descriptor, self._readable)
+        self._watched = True
 
     async def _prepare(self, statements: Mapping[str, str]) -> None:
         for name, sql in statements.items():
@@ -65,10 +77,10 @@ class Wire:
             for result in await self._exchange()
         ]
 
-    async def prepare_and_run(self, name: str, sql: str) -> bytes | None:
+    async def prepare_and_run(self, name: str, sql: str, parameters: Sequence[bytes | None] = ()) -> bytes | None:
         """Prepare one more statement and run it once."""
         await self._prepare({name: sql})
-        return (await self.run([(name, ())]))[0]
+        return (await self.run([(name, parameters)]))[0]
 
     async def _exchange(self) -> list[pq.abc.PGresult]:
         self._pg.pipeline_sync()
@@ -117,13 +129,21 @@ class Wire:
             self._fail(error)
 
     def _fail(self, error: psycopg.Error) -> None:
-        self._loop.remove_reader(self._descriptor)
-        self._loop.remove_writer(self._descriptor)
+        self._unwatch()
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(psycopg.OperationalError(str(error)))
         self._broken = True
+        self._on_lost()
+
+    def _unwatch(self) -> None:
+        """Once only: libpq closes the socket of a lost connection, and its number may be somebody else's by now."""
+        if self._watched:
+            self._watched = False
+            self._loop.remove_reader(self._descriptor)
+            self._loop.remove_writer(self._descriptor)
 
     _broken = False
+    _watched = False
     _writing = False
 
     @property
@@ -133,6 +153,5 @@ class Wire:
 
     async def close(self) -> None:
         """End the session; the advisory lock it holds goes with it."""
-        self._loop.remove_reader(self._descriptor)
-        self._loop.remove_writer(self._descriptor)
+        self._unwatch()
         await self._connection.close()

@@ -26,7 +26,7 @@ from farebox.identity.cache import KeyCache
 from farebox.identity.model import KeyRecord
 from farebox.identity.store import find_key
 from farebox.ledger.batcher import Batcher
-from farebox.ledger.owners import QUERIES, register_owner
+from farebox.ledger.owners import QUERIES
 from farebox.providers.accounts import Accounts, Sandbox
 from farebox.providers.client import UpstreamClient
 from farebox.records.call import RECORD_CALL_SQL
@@ -57,7 +57,12 @@ class Running:
         self.keys = KeyCache(
             bounds.max_cached_keys, bounds.max_cached_unknown_keys, self._find_key, enabled=lambda: self.feed.alive
         )
-        self.ledger = Batcher(dsn, owner_id=boot.boot_id, rider_statements={RECORD_CALL: RECORD_CALL_SQL})
+        self.ledger = Batcher(
+            dsn,
+            owner_id=boot.boot_id,
+            process=f"worker {boot.worker}",
+            rider_statements={RECORD_CALL: RECORD_CALL_SQL},
+        )
         self.accounts = Accounts(self.clock, sandbox=_sandbox(boot))
         self.spool = Spool(settings.home.spool)
         self.streams = Streams(self._write_progress)
@@ -180,8 +185,6 @@ async def running(settings: Settings, dsn: str, boot: Boot, registry: CollectorR
         await parts.ledger.connect()
         working = asyncio.create_task(parts.ledger.run(), name="ledger")
         stack.push_async_callback(_finish_ledger, parts.ledger, working)
-        async with connected(pool) as connection:
-            await register_owner(connection, boot.boot_id, f"worker {boot.worker}")
         await parts.catalog.refresh()
         parts.feed.start()
         stack.push_async_callback(parts.feed.stop)
