@@ -2,7 +2,7 @@
 
 from farebox.base.clock import monotone_clock
 from farebox.base.ids import step_id, uuid7
-from farebox.ledger.commands import Credit, OpenBook, Release, Reserve, SetLimit, Settle
+from farebox.ledger.commands import Credit, GrantPromotion, OpenBook, Release, Reserve, SetLimit, Settle
 from farebox.ledger.outcomes import Answer, Effects, Outcome, Refusal
 
 now = monotone_clock()
@@ -19,6 +19,19 @@ def credit(workspace_id: int, amount_nanos: int) -> Credit:
         now_micros=now(),
         amount_nanos=amount_nanos,
         source_account="manual_credit",
+        reason="r",
+        actor="a",
+    )
+
+
+def grant(workspace_id: int, amount_nanos: int, *, now_micros: int) -> GrantPromotion:
+    return GrantPromotion(
+        workspace_id=workspace_id,
+        command_id=uuid7(now()),
+        now_micros=now_micros,
+        amount_nanos=amount_nanos,
+        priority=0,
+        expires_at_micros=None,
         reason="r",
         actor="a",
     )

@@ -18,7 +18,7 @@ from farebox.ledger.batcher import (
 from farebox.ledger.commands import Command, Reserve
 from farebox.ledger.outcomes import Answer, Effects, Outcome
 from farebox.ledger.verify import verify
-from tests.ledger.calls import balance, credit, limit, open_book, reason, release, replayed, reserve, settle
+from tests.ledger.calls import balance, credit, grant, limit, now, open_book, reason, release, replayed, reserve, settle
 from tests.ledger.proxy import CuttingProxy
 from tests.ledger.stage import OWNER, running
 
@@ -123,6 +123,30 @@ async def test_repetitions_of_accepted_commands_are_answered_from_the_record_in_
     assert replayed(await noting.submit(settle(first, 3)))
 
 
+async def test_a_limit_that_is_set_counts_the_calls_that_end_in_its_own_batch(noting: Batcher, reader: Reader) -> None:
+    held = [reserve(WORKSPACE, 10, key_id=3) for _ in range(3)]
+    await _all([noting.submit(command) for command in held])
+    await noting.submit(settle(held[0], 4))
+    set_limits = [limit(WORKSPACE, key_id, requests=9) for key_id in (3, 4, 0)]
+    await _all([noting.submit(c) for c in (settle(held[1], 5), release(held[2]), *set_limits)])
+    rows = await _rows(reader, "SELECT key_id, used_requests, used_nanos FROM ledger_window ORDER BY key_id")
+    assert rows == [(0, 2, 9), (3, 2, 9), (4, 0, 0)]
+
+
+async def test_grants_of_one_moment_are_told_apart_even_when_the_first_is_gone(noting: Batcher, reader: Reader) -> None:
+    moment = now()
+    numbers = []
+    for _ in range(3):
+        outcome = await noting.submit(grant(WORKSPACE, 5, now_micros=moment))
+        assert isinstance(outcome, Effects)
+        numbers.append(outcome.answer.account_id)
+        held = reserve(WORKSPACE, 5)
+        await noting.submit(held)
+        await noting.submit(settle(held, 5))
+    assert numbers == [moment, moment + 1, moment + 2]
+    assert await _rows(reader, "SELECT count(*) FROM ledger_account WHERE closed") == [(3,)]
+
+
 async def test_a_caller_that_went_away_does_not_disturb_the_others(noting: Batcher) -> None:
     held = reserve(WORKSPACE, 10)
     gone = asyncio.create_task(noting.submit(held))
@@ -133,6 +157,15 @@ async def test_a_caller_that_went_away_does_not_disturb_the_others(noting: Batch
     # What it asked for was done all the same, and can be asked for again or given back.
     assert replayed(await noting.submit(held))
     assert balance(await noting.submit(release(held))) == (80, 20)
+
+
+async def test_a_batch_that_is_larger_than_the_socket_takes_at_once_goes_through(
+    noting: Batcher, reader: Reader
+) -> None:
+    memo = "é" * 100_000
+    held = [msgspec.structs.replace(reserve(WORKSPACE, 1), memo=memo) for _ in range(60)]
+    assert [balance(outcome)[1] for outcome in await _all([noting.submit(c) for c in held])] == list(range(1, 61))
+    assert await _rows(reader, "SELECT DISTINCT length(memo) FROM ledger_hold") == [(100_000,)]
 
 
 # ── riders ────────────────────────────────────────────────────────────────────────────────────────────────────────

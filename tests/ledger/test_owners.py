@@ -137,6 +137,24 @@ async def test_a_worker_whose_session_was_cut_is_alive_again_and_settles_what_wa
     await life
 
 
+async def test_a_quiet_worker_whose_session_was_cut_takes_its_lock_again_by_itself(dsn: str, sweeper: Reader) -> None:
+    batcher, life = await _worker(dsn, ALIVE)
+    held = f"SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = {ALIVE} AND granted"
+    assert len(await _rows(sweeper, held)) == 1
+    await sweeper.execute("UPDATE ledger_owner SET gone_since = now()")
+    await sweeper.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    async with asyncio.timeout(5):
+        while await _rows(sweeper, "SELECT 1 FROM ledger_owner WHERE gone_since IS NOT NULL"):
+            await asyncio.sleep(0.02)
+    assert len(await _rows(sweeper, held)) == 1
+    assert await find_gone_owners(sweeper) == []
+    await batcher.close()
+    await life
+
+
 async def test_two_sweepers_at_once_do_not_bring_the_dead_back(dsn: str, sweeper: Reader) -> None:
     dead, life = await _worker(dsn, DEAD)
     await dead.submit(open_book(WORKSPACE))
