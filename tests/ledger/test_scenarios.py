@@ -5,10 +5,12 @@ from farebox.base.ids import random_id
 from farebox.ledger.batcher import Batcher
 from farebox.ledger.lifecycle import MOVES, HoldState, Step
 from farebox.ledger.verify import verify
+from tests.ledger.limit_scenarios import LIMIT_SCENARIOS
 from tests.ledger.scenarios import LIFE_CYCLE, REACHED_BY, SCENARIOS, STEPS
 from tests.ledger.script import Script
 from tests.ledger.stage import PureStage, StoredStage
 
+ALL_SCENARIOS = SCENARIOS | LIMIT_SCENARIOS
 MOVES_TO_TRY = [(state, step) for state in REACHED_BY for step in range(len(STEPS))]
 
 
@@ -38,15 +40,15 @@ def _balances(rows: list[str]) -> list[str]:
     return came
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", ALL_SCENARIOS)
 async def test_scenario(name: str) -> None:
-    await Script(PureStage(1), 1).play(SCENARIOS[name])
+    await Script(PureStage(1), 1).play(ALL_SCENARIOS[name])
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", ALL_SCENARIOS)
 async def test_scenario_on_postgresql(name: str, shared_batcher: Batcher, shared_dsn: str) -> None:
     workspace_id = random_id()
-    await Script(StoredStage(workspace_id, shared_batcher, shared_dsn), workspace_id).play(SCENARIOS[name])
+    await Script(StoredStage(workspace_id, shared_batcher, shared_dsn), workspace_id).play(ALL_SCENARIOS[name])
 
 
 @pytest.mark.parametrize(("state", "step"), MOVES_TO_TRY)
