@@ -5,6 +5,7 @@ general-purpose driver needs. Protocol: libpq's pipeline mode (PostgreSQL docume
 """
 
 import asyncio
+import select
 from collections.abc import Callable, Mapping, Sequence
 
 import psycopg
@@ -31,6 +32,8 @@ class Wire:
         self._results: list[pq.abc.PGresult] = []
         self._waiting: asyncio.Future[None] | None = None
         self._descriptor = self._pg.socket
+        self._more = select.poll()
+        self._more.register(self._descriptor, select.POLLIN)
 
     @classmethod
     async def open(
@@ -114,7 +117,11 @@ class Wire:
 
     def _readable(self) -> None:
         try:
+            # To the last byte: libuv tells of a reset connection once, together with what came before it, and then
+            # never watches that socket again.
             self._pg.consume_input()
+            while self._more.poll(0):
+                self._pg.consume_input()
             if self._pg.status == pq.ConnStatus.BAD:
                 raise psycopg.OperationalError("the database closed the connection")
             while self._waiting is not None and not self._waiting.done() and not self._pg.is_busy():
