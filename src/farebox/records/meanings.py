@@ -23,6 +23,7 @@ RULES: Final[Mapping[str, str]] = {
     "lost_delivered_estimated": (
         "The gateway was interrupted; you pay for what was delivered until then, by a low estimate."
     ),
+    "never_dispatched": "The gateway was interrupted before the provider was asked; you pay nothing.",
     "lost_undelivered": "The gateway was interrupted before anything was delivered; you pay nothing.",
     "upstream_rejected": "The provider found fault with the request; you pay nothing, the request counts.",
     "upstream_limited": "The provider was at its limits; you pay nothing and the request does not count.",

@@ -16,6 +16,11 @@ Pool = AsyncConnectionPool[psycopg.AsyncConnection[tuple[Any, ...]]]
 _TRANSACTION_ROLLBACK = "40"
 
 
+# A pool whose database is away tries ever more slowly for so long, then anew with the next caller: kept short, or the
+# pool would still be waiting long after the database is back.
+RECONNECT_SECONDS = 2.0
+
+
 @dataclass(frozen=True)
 class PoolBounds:
     """How many connections are kept and allowed, how long a caller waits for one, and how many may wait."""
@@ -40,6 +45,7 @@ async def open_pool(dsn: str, bounds: PoolBounds | None = None, *, name: str = "
         max_size=bounds.max_size,
         timeout=bounds.timeout_seconds,
         max_waiting=bounds.max_waiting,
+        reconnect_timeout=RECONNECT_SECONDS,
         check=AsyncConnectionPool.check_connection,
         open=False,
         name=name,

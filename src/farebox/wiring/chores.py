@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from farebox.base.clock import Clock
 from farebox.base.ids import random_id, uuid7
 from farebox.dataplane.recover import Recoverer
-from farebox.ledger.batcher import Batcher, LedgerFault, LedgerUnavailable
+from farebox.ledger.batcher import Batcher
 from farebox.ledger.commands import ExpirePromotion
 from farebox.ledger.owners import QUERIES
 from farebox.storage.partitions import ensure_partitions
@@ -48,7 +48,7 @@ class Chores:
                 # Evidence lies on the disk of the machine that made it, so every process sends what it finds.
                 await self._recoverer.send_spooled()
                 await self._lead()
-            except (psycopg.Error, OSError, LedgerUnavailable, LedgerFault) as error:
+            except Exception as error:  # whatever it is, the next round must still come
                 _log.warning("chores interrupted", why=type(error).__name__)
             await asyncio.sleep(PAUSE_SECONDS)
 
