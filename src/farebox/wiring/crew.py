@@ -63,16 +63,12 @@ class _Seat:
         self._started_at = 0.0
         self._start_at = 0.0
         self._failures = 0
+        self.futile_starts = 0  # in a row, none of which became ready
         self.ready = False
 
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
-
-    @property
-    def futile_starts(self) -> int:
-        """Starts in a row that never became ready."""
-        return 0 if self.ready else self._failures
 
     def start(self) -> None:
         """Start the process. Settings go through a pipe: a command line can be read by everybody on the machine."""
@@ -157,6 +153,7 @@ class _Seat:
         again = f"in {delay_seconds:g} s" if delay_seconds else "now"
         self._plan.report(f"worker {self._number} {how}; starting it again {again}")
         self._failures += 1
+        self.futile_starts = 0 if self.ready else self.futile_starts + 1
         self.ready = False
         self._start_at = time.monotonic() + delay_seconds
         self._close(process)
