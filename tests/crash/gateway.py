@@ -1,6 +1,6 @@
 """A gateway as an operator runs it: `farebox serve` as a process of its own, and everything below it to be killed.
 
-It ends with the test run, however that ends: the kernel signals it, it stops its workers and its PostgreSQL.
+It ends with the test run, however that ends: the kernel kills the parent, and what that started ends by itself.
 """
 
 import asyncio
@@ -135,7 +135,7 @@ class GatewayProcess:
         self.starts += 1
         with (self._folder / "serve.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [*launcher, str(int(signal.SIGTERM)), *serve],
+                [*launcher, str(int(signal.SIGKILL)), *serve],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
