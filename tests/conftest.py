@@ -1,9 +1,14 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from farebox.storage.pool import Pool, open_pool
 from tests.database import TestCluster
+
+# What Hypothesis finds must not depend on how busy the machine is.
+settings.register_profile("farebox", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("farebox")
 
 
 @pytest.fixture(scope="session")

@@ -122,9 +122,9 @@ async def test_a_silent_database_is_noticed_after_a_second_and_the_feed_comes_ba
 
 
 async def test_a_broken_connection_drops_the_caches_at_once(heard: Heard, dsn: str) -> None:
-    losses = heard.losses
+    losses, listener = heard.losses, listener_of(dsn)  # asked for first: it is the only other session then
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("SELECT pg_terminate_backend(%s, 1000)", [listener_of(dsn)])
+        connection.execute("SELECT pg_terminate_backend(%s, 1000)", [listener])
     await until(lambda: heard.losses == losses + 2)
     await until(lambda: heard.feed.alive)
 
