@@ -6,8 +6,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 # Tests that start whole programs come last.
-SLOW_TESTS := $(wildcard tests/cli)
-FAST_TESTS := $(filter-out tests/house/ tests/cli/ tests/__pycache__/,$(wildcard tests/*/))
+SLOW_TESTS := tests/cli/ tests/crash/
+FAST_TESTS := $(filter-out tests/house/ tests/__pycache__/ $(SLOW_TESTS),$(wildcard tests/*/))
 
 .PHONY: run test check test-long bench lock clean
 
