@@ -73,6 +73,8 @@ class GatewayProcess:
         catalog = CATALOG.format(base_url=sandbox.base_url, key_variable=KEY_VARIABLE)
         (self._folder / "catalog.toml").write_text(catalog)
         self._process: subprocess.Popen[bytes] | None = None
+        self._log = self._folder / "serve.log"
+        self._log_offset = 0
         self.starts = 0
 
     # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -111,7 +113,7 @@ class GatewayProcess:
     def log_tail(self) -> str:
         """The last of what the gateway printed."""
         with contextlib.suppress(FileNotFoundError):
-            return (self._folder / "serve.log").read_text(errors="replace")[-3_000:]
+            return self._log.read_text(errors="replace")[-3_000:]
         return ""
 
     def served_by(self) -> dict[int, int]:
@@ -133,7 +135,8 @@ class GatewayProcess:
         serve = [farebox_program, "serve", "--config", str(self._folder / "farebox.toml")]
         serve += ["--port", str(self.port), "--workers", str(WORKERS)]
         self.starts += 1
-        with (self._folder / "serve.log").open("ab") as log:
+        with self._log.open("ab") as log:
+            self._log_offset = log.tell()
             self._process = subprocess.Popen(
                 [*launcher, str(int(signal.SIGKILL)), *serve],
                 stdin=subprocess.DEVNULL,
@@ -155,8 +158,11 @@ class GatewayProcess:
                 await asyncio.sleep(5 * POLL_SECONDS)
 
     async def ready(self) -> bool:
-        """Whether all workers run and /readyz says so."""
-        return len(self.workers()) == WORKERS and await self.get("/readyz") == 200
+        """Whether the parent said that all workers are ready, and /readyz says so now."""
+        with self._log.open("rb") as log:
+            log.seek(self._log_offset)
+            told = b" is ready at " in log.read()
+        return told and len(self.workers()) == WORKERS and await self.get("/readyz") == 200
 
     async def get(self, path: str) -> int:
         """The status of a GET; 0 without an answer."""

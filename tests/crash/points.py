@@ -80,7 +80,8 @@ async def worker_between_settlement_and_answer(stage: Stage) -> None:
 
 async def both_workers_in_the_sweep(stage: Stage) -> None:
     """The sweeper dies between what it read and what it was to do about it."""
-    await _kill_one_of_two(stage)
+    await all_workers(stage)
+    kill([stage.random.choice(sorted(set((await _workers_by_ledger(stage)).values())))])
     await orphans_due(stage.gateway)
     async with frozen(stage.gateway, stage.random.choice(["before", "unheard"])):
         await sweeping(stage.gateway)
