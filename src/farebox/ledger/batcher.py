@@ -41,6 +41,7 @@ MAX_BATCH_COMMANDS = 128
 # Under load the next batch waits this long for company: a batch costs the same whether it holds four commands or forty.
 # A quiet gateway never waits.
 LINGER_ABOVE_COMMANDS = 3
+LINGER_BELOW_WAITING = 32
 LINGER_SECONDS = 0.001
 # New holds waiting for a batch: about a quarter of a second of work at the rate one worker can settle.
 MAX_WAITING_RESERVES = 2_048
@@ -150,7 +151,7 @@ class Batcher:
                 batch = self._serving = self._next_batch()
                 if batch:
                     await self._serve(batch)
-                    if len(batch) > LINGER_ABOVE_COMMANDS:
+                    if len(batch) > LINGER_ABOVE_COMMANDS and self._waiting_commands() < LINGER_BELOW_WAITING:
                         await asyncio.sleep(LINGER_SECONDS)
                 elif self._closing:
                     return
@@ -207,6 +208,9 @@ class Batcher:
         wire, self._wire = self._wire, None
         if wire is not None:
             await wire.close()
+
+    def _waiting_commands(self) -> int:
+        return len(self._ending) + len(self._reserving)
 
     def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []

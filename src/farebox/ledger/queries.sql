@@ -31,10 +31,16 @@ SELECT workspace_id, hold_id, state, amount_nanos, reserved_at, memo, progress
  ORDER BY reserved_at LIMIT %(most)s;
 
 -- name: write_progress
--- Delivered-output watermarks of running streams, all of a worker's in one statement.
+-- Delivered-output watermarks of running streams, all of a worker's in one statement. The bounds leave out other months.
 UPDATE ledger_hold h SET progress = r.progress
   FROM json_to_recordset(%(rows)s::json) AS r (workspace_id bigint, hold_id uuid, progress text)
- WHERE h.workspace_id = r.workspace_id AND h.hold_id = r.hold_id AND h.state IN (1, 2);
+ WHERE h.workspace_id = r.workspace_id AND h.hold_id = r.hold_id AND h.state IN (1, 2)
+   AND h.hold_id BETWEEN %(first)s AND %(last)s;
+
+-- name: by_index_only
+-- For the statement that follows in this transaction: a planner that guesses wrong would read the whole table.
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+       set_config('enable_mergejoin', 'off', true);
 
 -- name: expiring_promotions
 -- Grants whose time has come and that have something beyond their holds.

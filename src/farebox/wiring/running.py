@@ -100,8 +100,11 @@ class Running:
             task.exception()  # /readyz tells of a database that is away; the feed asks again when it is back
 
     async def _write_progress(self, moved: list[Progress]) -> None:
-        async with connected(self.pool) as connection:
-            await connection.execute(QUERIES["write_progress"], {"rows": msgspec.json.encode(moved).decode()})
+        holds = [progress.hold_id for progress in moved]
+        parameters = {"rows": msgspec.json.encode(moved).decode(), "first": min(holds), "last": max(holds)}
+        async with connected(self.pool) as connection, connection.transaction():
+            await connection.execute(QUERIES["by_index_only"])
+            await connection.execute(QUERIES["write_progress"], parameters)
 
     def dataplane_parts(self, client: UpstreamClient) -> Parts:
         """What the data plane gets."""
