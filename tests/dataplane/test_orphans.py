@@ -63,7 +63,8 @@ class DyingWorker:
             row = {"workspace_id": customer.workspace_id, "hold_id": str(hold_id)}
             rows = [row | {"progress": msgspec.json.encode(mark).decode()}]
             async with self.gateway.connect() as connection:
-                await connection.execute(QUERIES["write_progress"], {"rows": msgspec.json.encode(rows).decode()})
+                parameters = {"rows": msgspec.json.encode(rows).decode(), "first": hold_id, "last": hold_id}
+                await connection.execute(QUERIES["write_progress"], parameters)
         return hold_id
 
     async def die(self) -> None:
