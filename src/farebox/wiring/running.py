@@ -1,11 +1,15 @@
 """The composition root of one process: settings become parts. Nothing else in Farebox constructs its own helpers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import msgspec
+import structlog
 from prometheus_client import CollectorRegistry
 
 from farebox.api.parts import HealthCheck
@@ -40,6 +44,9 @@ POOL_BOUNDS = PoolBounds(min_size=1, max_size=8)
 # On the way down, calls that were cancelled get this long to settle before the ledger closes.
 LAST_SETTLEMENTS_SECONDS = 10.0
 LAST_SETTLEMENTS_POLL_SECONDS = 0.02
+
+
+_log = structlog.get_logger(__name__)
 
 
 class Running:
@@ -187,6 +194,7 @@ async def running(settings: Settings, dsn: str, boot: Boot, registry: CollectorR
         parts = Running(settings=settings, boot=boot, pool=pool, dsn=dsn, registry=registry)
         await parts.ledger.connect()
         working = asyncio.create_task(parts.ledger.run(), name="ledger")
+        working.add_done_callback(partial(end_if_failed, end=_end_process))
         stack.push_async_callback(_finish_ledger, parts.ledger, working)
         await parts.catalog.refresh()
         parts.feed.start()
@@ -194,6 +202,17 @@ async def running(settings: Settings, dsn: str, boot: Boot, registry: CollectorR
         parts.streams.start()
         stack.push_async_callback(parts.streams.stop)
         yield parts
+
+
+def end_if_failed(task: "asyncio.Task[None]", *, end: Callable[[], None]) -> None:
+    """A ledger task that failed can settle nothing any more: call `end`, so that a whole process takes over."""
+    if not task.cancelled() and task.exception() is not None:
+        _log.critical("the ledger task failed", why=type(task.exception()).__name__)
+        end()
+
+
+def _end_process() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 async def _finish_ledger(ledger: Batcher, working: "asyncio.Task[None]") -> None:

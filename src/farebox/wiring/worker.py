@@ -66,6 +66,8 @@ class _Worker(uvicorn.Server):
         self._status_fd = order.status_fd
         self._reporting: asyncio.Task[None] | None = None
         logging.getLogger("uvicorn.error").addFilter(_tells_more_than_the_parent)
+        # Each try to reach a database that is away would be a line with the socket path; /readyz tells of it.
+        logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
         super().__init__(_config(self._answer, order.settings))
 
     @contextlib.contextmanager
