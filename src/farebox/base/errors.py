@@ -76,7 +76,6 @@ CATALOGUE: Mapping[str, Entry] = {
     "missing_api_key": Entry(401, _C, False, "Send your key as `Authorization: Bearer …` or `x-api-key: …`."),
     "invalid_api_key": Entry(401, _C, False, "Send a current key of this gateway, not an upstream provider's key."),
     "insufficient_scope": Entry(403, _C, False, "Use a key that has the scope named in the message."),
-    "policy_no_route": Entry(403, _C, False, "Choose another model, or ask the workspace's owner to widen the policy."),
     "model_not_found": Entry(404, _C, False, "List the models of this key with GET /v1/models."),
     "not_found": Entry(404, _C, False, "Check the address and the id."),
     "method_not_allowed": Entry(405, _C, False, "Use the method named in the Allow header."),
