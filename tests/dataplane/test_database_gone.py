@@ -6,6 +6,7 @@ import msgspec
 
 from farebox.base.limits import Recovery
 from farebox.dataplane.spool import Evidence
+from farebox.wiring.settings import Server
 from farebox_sandbox.process import RunningSandbox
 from tests.database import TestCluster
 from tests.dataplane.outcomes import Seen, price, see, seen
@@ -85,3 +86,28 @@ async def play(gateway: RunningGateway, own_cluster: TestCluster) -> None:
             await asyncio.sleep(0.2)
     # A hold that nobody was told of is given back before anything else is done.
     assert await late.held_nanos() == 0 and await late.balance_nanos() == 10 * 10**9 - 2 * price(14, 1)
+
+
+async def test_a_stop_while_a_call_settles_keeps_its_evidence(sandbox: RunningSandbox) -> None:
+    with TestCluster() as own_cluster:
+        server = Server(graceful_shutdown_seconds=1)
+        recovery = Recovery(sweep_seconds=0.2)
+        async with serve_gateway(own_cluster, sandbox=sandbox, recovery=recovery, server=server) as gateway:
+            customer = await gateway.new_customer()
+            asking = asyncio.ensure_future(see(customer.chat(sandbox={"words": 5, "delay_seconds": 1.0})))
+            await until(lambda: gateway.parts.calls.taken == 1)
+            await asyncio.sleep(0.3)
+            own_cluster._postgres.stop()
+            await asyncio.sleep(1.5)  # the answer is here, and its settlement waits for the database
+            spool = gateway.parts.spool
+            await gateway.workers[0].stop()
+            await asyncio.gather(asking, return_exceptions=True)
+            assert spool.count() == 1
+            own_cluster._postgres.start()
+            gateway.workers.clear()
+            await gateway.restart()
+            await settled(gateway)
+            receipt = await customer.receipt((await customer.call_ids())[0])
+            assert (receipt.rule, receipt.call.charge_nanos) == ("provider_usage", price(14, 5))
+            assert await customer.balance_nanos() == 10 * 10**9 - price(14, 5)
+            assert await customer.held_nanos() == 0

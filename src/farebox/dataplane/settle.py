@@ -1,5 +1,6 @@
 """Settling: an ended call becomes one ledger command and one receipt, in one transaction, or evidence on disk."""
 
+import asyncio
 from typing import NamedTuple
 
 import structlog
@@ -45,6 +46,11 @@ async def settle_call(parts: Parts, call: Call, ending: Ending, *, error_code: s
         message = "The call ended but its settlement could not be stored yet. Look the call up before sending it again."
         facts_told = {"call_id": show_call(call.call_id)}
         raise Problem("database_unavailable", message, facts=facts_told, retry_after_seconds=10) from error
+    except asyncio.CancelledError:
+        # We are told to stop before the ledger answered. Whether it still will is not known, and evidence that is
+        # sent a second time settles nothing twice.
+        _keep(parts, call, Evidence(command, row), why="stopped while settling")
+        raise
     seconds = (finished_at - call.started_at) / 1_000_000
     parts.metrics.ended(model_id=row.model_id, rule=verdict.rule, seconds=seconds)
     return Settled(answer.charge_nanos, answer.available_nanos, verdict)
