@@ -191,7 +191,9 @@ def usage_shape(item: CallItem) -> UsageShape:
     )
 
 
-_TOKENS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+_TOKENS = tuple(
+    name for name in Usage.__struct_fields__ if name.endswith("_tokens") and name in CallShape.__struct_fields__
+)
 
 
 def token_counts(usage: Usage | None) -> dict[str, int | None]:

@@ -195,7 +195,7 @@ def item_of_call(row: CallRow) -> CallItem:
 
 def usage_of(row: CallRow) -> Usage:
     """The counts that the call was priced by."""
-    return Usage(**{name: getattr(row, name) for name in Usage.__struct_fields__})
+    return Usage(**{name: getattr(row, name, 0) for name in Usage.__struct_fields__})
 
 
 def item_of_hold(hold: HoldRow) -> CallItem:

@@ -1,0 +1,36 @@
+"""What a provider reports that a call used. Every dialect reads its own report into the same disjoint classes."""
+
+from typing import Any
+
+import msgspec
+
+from farebox.base.usage import Usage
+
+# Above any context window there is: a larger count is a mistake and would only drain a balance.
+MAX_REPORTED_TOKENS = 20_000_000
+
+
+class Reported(msgspec.Struct, frozen=True, gc=False):
+    """What a provider said it used: `usage` is None when it said nothing (`missing`) or nonsense (`malformed`)."""
+
+    usage: Usage | None
+    malformed: bool = False
+
+
+MISSING = Reported(None)
+MALFORMED = Reported(None, malformed=True)
+
+
+class Nonsense(ValueError):
+    """A count that cannot be one: the whole report is malformed."""
+
+
+def count(report: Any, name: str, default: int = 0) -> int:
+    """The count of that name in a decoded report, `default` where it (or the report) is absent or null.
+    Raises Nonsense."""
+    value = report.get(name) if isinstance(report, dict) else None
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REPORTED_TOKENS:
+        raise Nonsense(name)
+    return value
