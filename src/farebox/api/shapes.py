@@ -192,7 +192,7 @@ def usage_shape(item: CallItem) -> UsageShape:
 
 
 _TOKENS = tuple(
-    name for name in Usage.__struct_fields__ if name.endswith("_tokens") and name in CallShape.__struct_fields__
+    name for name in Usage.__struct_fields__ if name.endswith("_tokens") and name in UsageShape.__struct_fields__
 )
 
 

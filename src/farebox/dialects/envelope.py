@@ -19,7 +19,7 @@ MAX_SEAL_CHARS = 4_000_000
 
 
 class Sealed(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What an envelope holds. `redacted` and `item_id` as in `Reasoning`; `call_id`: the tool call that the seal is on."""
+    """What an envelope holds. `redacted` and `item_id` as in `Reasoning`; `call_id`: the call that the seal is on."""
 
     seal: str
     redacted: bool = False

@@ -94,8 +94,8 @@ class StreamFold(Protocol):
         """Whether the answer came whole."""
 
     def ending(self, facts: Mapping[str, object], told: Told) -> bytes:
-        """What was withheld, once the call is settled. `facts` (`cost_usd`, `balance_after_usd`) go into the usage event
-        where the client asked for one; `reported` counts stand there where the provider told none."""
+        """What was withheld, once the call is settled. `facts` (cost and balance, and counts where the
+        provider told none) go into the usage event, where the client asked for one."""
 
 
 class StreamDecoder(Protocol):
