@@ -8,18 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farebox.base.errors import Problem
-from farebox.dialects.openai_chat.request import ChatRequest, read_request, upstream_body
+from farebox.dialects.openai_chat.request import native_body, read_request
+from farebox.dialects.port import Edits, Profile
+from farebox.dialects.request import Request
 
+PROFILE = Profile()
 MESSAGES = [{"role": "user", "content": "hi"}]
 
 
-def read(**fields: Any) -> ChatRequest:
+def read(**fields: Any) -> Request:
     return read_request(msgspec.json.encode({"model": "m", "messages": MESSAGES, **fields}))
 
 
-def upstream(request: ChatRequest, **overrides: Any) -> dict[str, Any]:
-    wanted: dict[str, Any] = {"model": "up", "output_limit": 9, "output_field": "max_tokens", "stream_usage": True}
-    return dict(msgspec.json.decode(upstream_body(request, **(wanted | overrides))))
+def upstream(request: Request, profile: Profile = PROFILE) -> dict[str, Any]:
+    return dict(msgspec.json.decode(native_body(request, Edits("up", 9, profile))))
 
 
 @pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
@@ -70,7 +72,7 @@ def test_the_larger_of_two_output_limits_counts_and_both_go_up() -> None:
 
 def test_a_missing_output_limit_goes_up_under_the_providers_name() -> None:
     assert upstream(read())["max_tokens"] == 9
-    sent = upstream(read(max_tokens=None), output_field="max_completion_tokens")
+    sent = upstream(read(max_tokens=None), Profile(output_limit_field="max_completion_tokens"))
     assert sent["max_completion_tokens"] == 9 and "max_tokens" not in sent
 
 
@@ -80,7 +82,7 @@ def test_usage_is_asked_for_in_streams_only_and_only_where_it_is_understood() ->
         "include_usage": True,
         "x": 1,
     }
-    assert "stream_options" not in upstream(read(stream=True), stream_usage=False)
+    assert "stream_options" not in upstream(read(stream=True), Profile(stream_usage=False))
     assert "stream_options" not in upstream(read())
 
 
@@ -90,7 +92,7 @@ def test_everything_else_passes_byte_for_byte() -> None:
         b'"content":"\\u0041","cache_control":{"type":"ephemeral"}}],"y":12345678901234567890.125,"z":null,"w":"\\ud83d\\ude00"}'
     )
     body = body.replace(b"1.0e0", b"7")
-    sent = upstream_body(read_request(body), model="up", output_limit=9, output_field="max_tokens", stream_usage=True)
+    sent = native_body(read_request(body), Edits("up", 9, Profile()))
     assert sent == body.replace(b'"model":"m"', b'"model":"up"')
 
 
@@ -118,6 +120,11 @@ def test_media_is_counted_apart_from_text() -> None:
     assert size.text_chars == 4 + 3
 
 
+def test_a_search_that_the_provider_runs_is_named() -> None:
+    assert read(web_search_options={}).size.server_tools == ("web_search",)
+    assert read(web_search_options=None).size.server_tools == () == read().size.server_tools
+
+
 _json = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=4),
     lambda inner: (
@@ -143,7 +150,7 @@ def test_no_body_fails_with_anything_but_a_problem(body: bytes) -> None:
     except Problem as problem:
         assert problem.entry.status == 400
         return
-    sent = upstream_body(request, model="up", output_limit=9, output_field="max_tokens", stream_usage=True)
+    sent = native_body(request, Edits("up", 9, Profile()))
     assert read_request(sent).model == "up"
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from farebox.base.errors import Problem
 from farebox.base.usage import Usage
 from farebox.dialects.openai_chat.answer import read_answer
-from farebox.dialects.openai_chat.stream import ChatFold, Fate, usage_event_with
+from farebox.dialects.openai_chat.stream import ChatFold
+from farebox.dialects.port import Fate, Told
 from farebox.dialects.sse import EventSplitter, data_of, event_of
 
 USAGE = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
@@ -26,6 +27,7 @@ def usage_chunk(usage: Any = USAGE) -> bytes:
 
 
 DONE = b"data: [DONE]\n\n"
+TOLD = Told(model="m", stem="0" * 32, created=1, wants_usage=True)
 
 
 def fold(events: list[bytes]) -> tuple[ChatFold, list[Fate]]:
@@ -35,7 +37,7 @@ def fold(events: list[bytes]) -> tuple[ChatFold, list[Fate]]:
 
 def test_end_marker_and_usage_are_withheld_and_everything_else_is_relayed() -> None:
     folded, fates = fold([chunk(role="assistant"), chunk(content="hé"), chunk(finish="stop"), usage_chunk(), DONE])
-    assert fates == [Fate.RELAY, Fate.RELAY, Fate.RELAY, Fate.USAGE, Fate.DONE]
+    assert fates == [Fate.RELAY, Fate.RELAY, Fate.RELAY, Fate.WITHHELD, Fate.WITHHELD]
     assert folded.reported.usage == Usage(input_tokens=7, output_tokens=3)
     assert folded.delivered_bytes == 3 and folded.complete(1)
 
@@ -49,7 +51,7 @@ def test_all_generated_text_counts_as_delivered() -> None:
 def test_the_last_report_of_usage_counts() -> None:
     first = {"prompt_tokens": 7, "completion_tokens": 1}
     folded, fates = fold([chunk(content="a", usage=first), chunk(content="b", finish="stop", usage=USAGE), DONE])
-    assert fates == [Fate.RELAY, Fate.RELAY, Fate.DONE]
+    assert fates == [Fate.RELAY, Fate.RELAY, Fate.WITHHELD]
     assert folded.reported.usage == Usage(input_tokens=7, output_tokens=3)
 
 
@@ -66,17 +68,35 @@ def test_what_is_no_chunk_breaks_a_stream() -> None:
     for data in (b'{"error":{"message":"x"}}', b"5", b"[]", b"{", b"\xff", b"null", b'"x"', b"[" * 5_000):
         assert fold([b"data: " + data + b"\n\n"])[1] == [Fate.BROKEN], data[:20]
     for event in (b": comment\n\n", b"event: ping\n\n", b"\n\n"):
-        assert fold([event])[1] == [Fate.COMMENT]
+        assert fold([event])[1] == [Fate.DROPPED]
+
+
+def ending(events: list[bytes], told: Told = TOLD) -> Any:
+    """The usage event that ends a stream, decoded; None where there is none."""
+    *usage, done, rest = fold(events)[0].ending({"cost_usd": "0.01"}, told).split(b"\n\n")
+    assert (done, rest) == (b"data: [DONE]", b"")
+    return msgspec.json.decode(data_of(usage[0] + b"\n\n") or b"") if usage else None
 
 
 def test_the_usage_event_keeps_the_providers_fields_and_adds_ours() -> None:
-    event = usage_event_with(usage_chunk(), {"cost_usd": "0.01"}, model="m")
-    document = msgspec.json.decode(data_of(event) or b"")
-    assert document == {"id": "x", "choices": [], "usage": USAGE | {"cost_usd": "0.01"}, "model": "m"} | {
-        "object": "chat.completion.chunk"
+    assert ending([chunk(content="a"), usage_chunk(), DONE]) == {
+        "id": "x",
+        "choices": [],
+        "usage": USAGE | {"cost_usd": "0.01"},
+        "model": "m",
+        "object": "chat.completion.chunk",
     }
-    made_up = msgspec.json.decode(data_of(usage_event_with(None, {"cost_usd": "0.01"}, model="m")) or b"")
-    assert made_up["usage"] == {"cost_usd": "0.01"} and made_up["choices"] == []
+
+
+def test_a_usage_event_is_made_where_the_provider_sent_none() -> None:
+    made_up = ending([chunk(content="a"), DONE])
+    assert (made_up["usage"], made_up["choices"], made_up["model"]) == ({"cost_usd": "0.01"}, [], "m")
+    beside = ending([chunk(content="a", finish="stop", usage=USAGE), DONE])
+    assert beside["usage"].items() >= (USAGE | {"cost_usd": "0.01"}).items()
+
+
+def test_a_client_that_asked_for_no_usage_gets_none() -> None:
+    assert ending([chunk(content="a"), usage_chunk(), DONE], TOLD._replace(wants_usage=False)) is None
 
 
 _events = st.lists(
@@ -128,8 +148,7 @@ def test_no_chunk_can_fail_the_fold(data: bytes) -> None:
     folded = ChatFold()
     folded.feed(b"data: " + data + b"\n\n")
     assert folded.delivered_bytes >= 0
-    if folded.usage_event is not None:
-        usage_event_with(folded.usage_event, {"cost_usd": "1"}, model="m")
+    assert folded.ending({"cost_usd": "1"}, TOLD).endswith(DONE)
 
 
 @given(st.binary(max_size=80) | _json.map(msgspec.json.encode))

@@ -23,6 +23,13 @@ def report(
     }
 
 
+def details(*, heard: Any = None, spoken: Any = None, cached: Any = None) -> dict[str, Any]:
+    return {
+        "prompt_tokens_details": {"audio_tokens": heard, "cached_tokens": cached},
+        "completion_tokens_details": {"audio_tokens": spoken},
+    }
+
+
 @pytest.mark.parametrize(
     ("reported", "usage"),
     [
@@ -47,6 +54,35 @@ def report(
         # a total that is too small says nothing
         (report(10, 5, 3), Usage(input_tokens=10, output_tokens=5)),
         (report(10, 5, 15) | {"prompt_tokens_details": None}, Usage(input_tokens=10, output_tokens=5)),
+        # sound is inside both
+        (
+            report(10, 5, 15) | details(heard=4, spoken=3),
+            Usage(input_tokens=6, audio_input_tokens=4, output_tokens=2, audio_output_tokens=3),
+        ),
+        (
+            report(10, 5, 35) | details(heard=4, spoken=3, cached=8),
+            Usage(
+                cached_input_tokens=8,
+                audio_input_tokens=2,
+                output_tokens=2,
+                audio_output_tokens=3,
+                reasoning_tokens=20,
+            ),
+        ),
+        # cached tokens as DeepSeek and Moonshot report them; a search as OpenRouter does
+        (
+            report(10, 5, 15) | {"prompt_cache_hit_tokens": 4},
+            Usage(input_tokens=6, cached_input_tokens=4, output_tokens=5),
+        ),
+        (report(10, 5, 15) | {"cached_tokens": 4}, Usage(input_tokens=6, cached_input_tokens=4, output_tokens=5)),
+        (
+            report(10, 5, 15, cached=3) | {"cached_tokens": 4},
+            Usage(input_tokens=7, cached_input_tokens=3, output_tokens=5),
+        ),
+        (
+            report(10, 5, 15) | {"server_tool_use": {"web_search_requests": 2}},
+            Usage(input_tokens=10, output_tokens=5, web_searches=2),
+        ),
         (report(10, 5, 15) | {"cost": 0.5, "more": {"x": 1}}, Usage(input_tokens=10, output_tokens=5)),
     ],
 )
@@ -62,6 +98,7 @@ def test_usage_is_read_into_classes_that_never_overlap(reported: Any, usage: Usa
         *(report(-1, 5), report(5, -1), report(1.0, 5), report("1", 5), report(True, 5), report(5, 1, -1)),
         *(report(MAX_REPORTED_TOKENS + 1, 5), report(5, MAX_REPORTED_TOKENS + 1), report(5, 5, 10**30)),
         *(report(5, 5, cached=6), report(5, 5, cached=3, written=3), report(5, 5, cached=-1), report(5, 5, cached="1")),
+        *(report(5, 5) | details(heard=6), report(5, 5) | details(spoken=6), report(5, 5) | details(heard=-1)),
         *(report(5, 5, 10, reasoning=6), report(5, 5, reasoning=-1), report(5, 5, reasoning=0.5)),
     ],
 )
@@ -95,7 +132,11 @@ def test_whatever_is_reported_gives_usage_or_none_and_never_more_than_was_said(r
         assert usage.total_output_tokens <= said + beside
 
 
-@given(st.integers(0, 99), st.integers(0, 99), st.integers(0, 99), st.integers(0, 99))
-def test_counts_told_to_a_client_read_back_as_the_same_usage(a: int, b: int, c: int, d: int) -> None:
-    usage = Usage(input_tokens=a, cached_input_tokens=b, output_tokens=c, reasoning_tokens=d)
+_classes = ["input_tokens", "cached_input_tokens", "cache_write_5m_tokens", "audio_input_tokens", "web_searches"]
+_classes += ["output_tokens", "reasoning_tokens", "audio_output_tokens"]
+
+
+@given(st.fixed_dictionaries({name: st.integers(0, 99) for name in _classes}))
+def test_counts_told_to_a_client_read_back_as_the_same_usage(counts: dict[str, int]) -> None:
+    usage = Usage(**counts)
     assert read_usage(counts_of(usage)).usage == usage

@@ -1,4 +1,4 @@
-"""A JSON answer: its usage, and how much text it delivered."""
+"""A JSON answer whose bytes pass untouched: its usage, and how much text it delivered."""
 
 import re
 from typing import Annotated, Any
@@ -6,15 +6,8 @@ from typing import Annotated, Any
 import msgspec
 
 from farebox.base.errors import Problem
-from farebox.dialects.openai_chat.usage import Reported, read_usage
-
-
-class ChatAnswer(msgspec.Struct, frozen=True, gc=False):
-    """What the gateway needs of an answer; its bytes pass untouched."""
-
-    reported: Reported
-    service_tier: str | None
-    delivered_bytes: int
+from farebox.dialects.openai_chat.usage import read_usage
+from farebox.dialects.port import Answer
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -34,13 +27,13 @@ _body = msgspec.json.Decoder(_Body)
 _encode = msgspec.json.Encoder().encode
 
 
-def read_answer(body: bytes) -> ChatAnswer:
+def read_answer(body: bytes) -> Answer:
     """Raises Problem `upstream_exception` when the body is not a chat completion."""
     try:
         answer = _body.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Problem("upstream_exception", "The provider's answer was not a chat completion.") from error
-    return ChatAnswer(
+    return Answer(
         reported=read_usage(answer.usage),
         service_tier=read_tier(answer.service_tier),
         delivered_bytes=sum(delivered_bytes(choice.message) for choice in answer.choices),

@@ -1,7 +1,4 @@
-"""Reading a chat request: what it asks for, how large it is, and the three edits that it gets on its way upstream.
-
-The top level is kept as raw JSON values, so whatever we do not know passes byte for byte.
-"""
+"""Reading a chat request: what it asks for, how large it is, and the three edits that it gets on its way upstream."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,12 +6,19 @@ from typing import Any
 import msgspec
 
 from farebox.base.errors import Problem
-
-Fields = dict[str, msgspec.Raw]
-
-_top = msgspec.json.Decoder(Fields)
-_any = msgspec.json.Decoder()
-_encode = msgspec.json.Encoder().encode
+from farebox.dialects.port import Edits
+from farebox.dialects.request import (
+    Fields,
+    Request,
+    Size,
+    boolean_of,
+    model_of,
+    output_limit_of,
+    raw,
+    read_fields,
+    text_of,
+    value_of,
+)
 
 OUTPUT_LIMIT_FIELDS = ("max_completion_tokens", "max_tokens")
 # Top-level fields whose JSON the model reads; the rest are switches.
@@ -22,105 +26,45 @@ _PROMPT_FIELDS = ("tools", "functions", "response_format", "prediction", "web_se
 # Values of these parts are media: counted in bytes and by the catalog's ceiling, not as text.
 _MEDIA_PARTS = {"image_url": ("image", "url"), "input_audio": ("audio", "data"), "file": ("file", "file_data")}
 
-
-class Size(msgspec.Struct, gc=False):
-    """How large a prompt is. `text_bytes` bounds its tokens from above: no tokenizer makes more tokens than bytes."""
-
-    text_chars: int = 0
-    text_bytes: int = 0
-    messages: int = 0
-    media_bytes: int = 0
-    has_tools: bool = False
-    media: dict[str, int] = msgspec.field(default_factory=dict)
-
-    def add_text(self, text: str) -> None:
-        """Count a text that the model reads."""
-        self.text_chars += len(text)
-        self.text_bytes += len(text) if text.isascii() else len(text.encode())
-
-    def add_json(self, value: bytes) -> None:
-        """Count JSON that the model reads."""
-        self.text_bytes += len(value)
-        self.text_chars += len(value) if value.isascii() else len(value.decode(errors="replace"))
+_encode = msgspec.json.Encoder().encode
 
 
-class ChatRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a client asked for. `output_limit` is None when it set none; it counts per choice."""
-
-    fields: Fields
-    model: str
-    stream: bool
-    wants_usage: bool
-    output_limit: int | None
-    choices: int
-    service_tier: str | None
-    size: Size
-
-
-def read_request(body: bytes) -> ChatRequest:
+def read_request(body: bytes) -> Request:
     """Parse and measure. Raises Problem (`invalid_request`, `invalid_max_tokens`)."""
-    try:
-        fields = _top.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        # The decoder's message can quote a key of the body, so it is not passed on.
-        raise Problem("invalid_request", "The body must be one JSON object.") from error
-    model = _value(fields, "model")
-    if not isinstance(model, str) or not model:
-        raise Problem("invalid_request", "`model` must be the id of a model.", param="model")
-    options = _value(fields, "stream_options")
-    return ChatRequest(
+    fields = read_fields(body)
+    model = model_of(fields)
+    options = value_of(fields, "stream_options")
+    return Request(
+        dialect="openai_chat",
         fields=fields,
         model=model,
-        stream=_boolean(fields, "stream"),
+        stream=boolean_of(fields, "stream"),
         wants_usage=isinstance(options, dict) and options.get("include_usage") is True,
-        output_limit=_output_limit(fields),
+        output_limit=output_limit_of(fields, *OUTPUT_LIMIT_FIELDS),
         choices=_choices(fields),
-        service_tier=_optional_text(fields, "service_tier"),
+        service_tier=text_of(fields, "service_tier"),
         size=_size(fields),
     )
 
 
-def _value(fields: Fields, name: str) -> Any:
-    raw = fields.get(name)
-    if raw is None:
-        return None
-    try:
-        return _any.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Problem("invalid_request", f"`{name}` is not valid JSON.", param=name) from error
-
-
-def _boolean(fields: Fields, name: str) -> bool:
-    value = _value(fields, name)
-    if value is None or isinstance(value, bool):
-        return bool(value)
-    raise Problem("invalid_request", f"`{name}` must be true or false.", param=name)
-
-
-def _optional_text(fields: Fields, name: str) -> str | None:
-    value = _value(fields, name)
-    if value is None or isinstance(value, str):
-        return value
-    raise Problem("invalid_request", f"`{name}` must be a string.", param=name)
-
-
-def _output_limit(fields: Fields) -> int | None:
-    limits = [_positive(fields, name) for name in OUTPUT_LIMIT_FIELDS]
-    given = [limit for limit in limits if limit is not None]
-    return max(given) if given else None
-
-
-def _positive(fields: Fields, name: str) -> int | None:
-    value = _value(fields, name)
-    if value is None:
-        return None
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise Problem("invalid_max_tokens", f"`{name}` must be a positive whole number.", param=name)
-    return value
+def native_body(request: Request, edits: Edits) -> bytes:
+    """The body as it goes to a provider of chat: everything as it came, but for the model's id there, the output limit
+    where the client set none, and the wish for usage in a stream."""
+    fields = dict(request.fields)
+    fields["model"] = raw(edits.model)
+    if request.output_limit is None:
+        for name in OUTPUT_LIMIT_FIELDS:
+            fields.pop(name, None)
+        fields[edits.profile.output_limit_field] = raw(edits.output_limit)
+    if request.stream and edits.profile.stream_usage and not request.wants_usage:
+        options = value_of(fields, "stream_options")
+        merged = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
+        fields["stream_options"] = raw(merged)
+    return _encode(fields)
 
 
 def _choices(fields: Fields) -> int:
-    value = _value(fields, "n")
+    value = value_of(fields, "n")
     if value is None:
         return 1
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
@@ -129,7 +73,7 @@ def _choices(fields: Fields) -> int:
 
 
 def _size(fields: Fields) -> Size:
-    messages = _value(fields, "messages")
+    messages = value_of(fields, "messages")
     if not isinstance(messages, list) or not messages:
         raise Problem("invalid_request", "`messages` must be a list of at least one message.", param="messages")
     size = Size(messages=len(messages))
@@ -138,9 +82,11 @@ def _size(fields: Fields) -> Size:
             raise Problem("invalid_request", "Every message must be an object.", param=f"messages[{number}]")
         _add_message(size, message)
     for name in _PROMPT_FIELDS:
-        if name in fields and (raw := bytes(fields[name])) != b"null":
-            size.add_json(raw)
+        if name in fields and (value := bytes(fields[name])) != b"null":
+            size.add_json(value)
     size.has_tools = "tools" in fields or "functions" in fields
+    if value_of(fields, "web_search_options") is not None:
+        size.server_tools = ("web_search",)
     return size
 
 
@@ -161,27 +107,8 @@ def _add_part(size: Size, part: Any) -> None:
         size.add_text(part["text"])
     elif isinstance(kind, str) and kind in _MEDIA_PARTS:
         media, field = _MEDIA_PARTS[kind]
-        size.media[media] = size.media.get(media, 0) + 1
         inner = part.get(kind)
         content = inner.get(field) if isinstance(inner, dict) else inner
-        size.media_bytes += len(content) if isinstance(content, str) else len(_encode(part))
+        size.add_media(media, content if isinstance(content, str) else part)
     else:
         size.add_json(_encode(part))
-
-
-def upstream_body(
-    request: ChatRequest, *, model: str, output_limit: int, output_field: str, stream_usage: bool
-) -> bytes:
-    """The body as it goes upstream: everything as it came, but for the model's id there, the output limit where the
-    client set none, and the wish for usage in a stream."""
-    fields = dict(request.fields)
-    fields["model"] = msgspec.Raw(_encode(model))
-    if request.output_limit is None:
-        for name in OUTPUT_LIMIT_FIELDS:
-            fields.pop(name, None)
-        fields[output_field] = msgspec.Raw(_encode(output_limit))
-    if request.stream and stream_usage and not request.wants_usage:
-        options = _value(fields, "stream_options")
-        merged = {**options, "include_usage": True} if isinstance(options, dict) else {"include_usage": True}
-        fields["stream_options"] = msgspec.Raw(_encode(merged))
-    return _encode(fields)

@@ -1,25 +1,18 @@
-"""A streamed answer as a fold: what the client sees and what the bill says come from one pass over the events."""
+"""A streamed answer whose chunks pass untouched, as a fold: what the client sees and what the bill says come from one
+pass over the events."""
 
-from enum import Enum
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from farebox.dialects.openai_chat.answer import delivered_bytes, read_tier
-from farebox.dialects.openai_chat.usage import MISSING, Reported, read_usage
+from farebox.dialects.openai_chat.usage import counts_of, read_usage
+from farebox.dialects.port import Fate, Told
 from farebox.dialects.sse import data_of, event_of
+from farebox.dialects.usage import MISSING, Reported
 
 DONE_EVENT = b"data: [DONE]\n\n"
-
-
-class Fate(Enum):
-    """What becomes of one event of the provider's stream."""
-
-    RELAY = "relay"  # on to the client, byte for byte
-    USAGE = "usage"  # a usage-only chunk: withheld until the bill is settled, then sent if the client asked for it
-    DONE = "done"  # the end marker: withheld until the bill is settled
-    COMMENT = "comment"  # a keep-alive or a field without data, which crashes some clients: dropped
-    BROKEN = "broken"  # an error chunk, or something that is no chunk: the stream has failed
 
 
 class _Choice(msgspec.Struct, gc=False):
@@ -42,7 +35,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ChatFold:
-    """Everything known of a stream so far. `delivered_bytes` counts generated text, `finished` its complete choices."""
+    """Everything known of a stream so far. `delivered_bytes` counts generated text, `finished` its complete choices.
+
+    Keeps one event (the usage), so its memory is bounded by the largest event that the splitter lets pass, and
+    `MAX_CHOICES` numbers.
+    """
+
+    MAX_CHOICES = 1_024
 
     __slots__ = ("delivered_bytes", "done", "events", "finished", "reported", "service_tier", "usage_event")
 
@@ -59,10 +58,10 @@ class ChatFold:
         """Take one whole event."""
         data = data_of(event)
         if data is None:
-            return Fate.COMMENT
+            return Fate.DROPPED
         if data == b"[DONE]":
             self.done = True
-            return Fate.DONE
+            return Fate.WITHHELD
         try:
             chunk = _chunk.decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -79,19 +78,29 @@ class ChatFold:
             self.reported = read_usage(chunk.usage)
         for choice in chunk.choices or ():
             self.delivered_bytes += delivered_bytes(choice.delta)
-            if choice.finish_reason is not None and isinstance(choice.index, int):
+            ended = choice.finish_reason is not None and isinstance(choice.index, int)
+            if ended and len(self.finished) < self.MAX_CHOICES:
                 self.finished.add(choice.index)
         if chunk.usage is not None and not chunk.choices:
             self.usage_event = event
-            return Fate.USAGE
+            return Fate.WITHHELD
         return Fate.RELAY
 
     def complete(self, choices: int) -> bool:
         """Whether the answer came whole: the end marker after at least one chunk, or a reason for every choice."""
         return (self.done and self.events > 0) or len(self.finished) >= choices
 
+    def ending(self, facts: Mapping[str, object], told: Told) -> bytes:
+        """The usage event, if the client asked for it, and the end marker."""
+        if not told.wants_usage:
+            return DONE_EVENT
+        if self.usage_event is None and self.reported.usage is not None:
+            # The provider told its usage beside the text; the client asked for an event of its own.
+            facts = {**counts_of(self.reported.usage), **facts}
+        return _usage_event(self.usage_event, facts, model=told.model) + DONE_EVENT
 
-def usage_event_with(event: bytes | None, facts: dict[str, object], *, model: str) -> bytes:
+
+def _usage_event(event: bytes | None, facts: Mapping[str, object], *, model: str) -> bytes:
     """The usage event that ends a stream, with cost and balance added to its `usage`; made up where there was none."""
     fields: dict[str, Any] = {}
     data = data_of(event) if event is not None else None

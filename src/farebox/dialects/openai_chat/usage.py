@@ -1,28 +1,16 @@
 """Usage as OpenAI-compatible providers report it, into classes that never overlap.
 
-OpenAI counts cached tokens inside `prompt_tokens` and reasoning inside `completion_tokens`. Some compatible vendors
-report reasoning beside the completion, visible only in `total_tokens`; that is read from the numbers, not from names.
+OpenAI counts cached and audio tokens inside `prompt_tokens`, reasoning and audio inside `completion_tokens`. Some
+compatible vendors report reasoning beside the completion, visible only in `total_tokens`; that is read from the
+numbers, not from names. Image tokens of a prompt are input like any other: chat models do not price them apart.
 """
 
 from typing import Any
 
-import msgspec
-
 from farebox.base.usage import Usage
+from farebox.dialects.usage import MALFORMED, MAX_REPORTED_TOKENS, MISSING, Nonsense, Reported, count
 
-# Above any context window there is: a larger count is a mistake and would only drain a balance.
-MAX_REPORTED_TOKENS = 20_000_000
-
-
-class Reported(msgspec.Struct, frozen=True, gc=False):
-    """What a provider said it used: `usage` is None when it said nothing (`missing`) or nonsense (`malformed`)."""
-
-    usage: Usage | None
-    malformed: bool = False
-
-
-MISSING = Reported(None)
-MALFORMED = Reported(None, malformed=True)
+__all__ = ["MALFORMED", "MAX_REPORTED_TOKENS", "MISSING", "Reported", "counts_of", "read_usage"]
 
 
 def read_usage(report: Any) -> Reported:
@@ -31,46 +19,47 @@ def read_usage(report: Any) -> Reported:
         return MISSING
     if not isinstance(report, dict):
         return MALFORMED
-    prompt, completion = _count(report, "prompt_tokens"), _count(report, "completion_tokens")
-    input_details, output_details = report.get("prompt_tokens_details"), report.get("completion_tokens_details")
-    cached = _count(input_details, "cached_tokens", 0)
-    written = _count(input_details, "cache_write_tokens", 0)
-    reasoning = _count(output_details, "reasoning_tokens", 0)
-    total = _count(report, "total_tokens", -1)
-    if None in (prompt, completion, cached, written, reasoning, total):
+    try:
+        usage = _usage(report)
+    except Nonsense:
         return MALFORMED
-    assert prompt is not None and completion is not None and total is not None
-    assert cached is not None and written is not None and reasoning is not None
-    if cached + written > prompt:
-        return MALFORMED
-    output, reasoning = _split_output(prompt, completion, reasoning, total)
-    if output < 0:
-        return MALFORMED
-    return Reported(
-        Usage(
-            input_tokens=prompt - cached - written,
-            cached_input_tokens=cached,
-            cache_write_5m_tokens=written,
-            output_tokens=output,
-            reasoning_tokens=reasoning,
-            requests=1,
-        )
+    return MALFORMED if usage is None else Reported(usage)
+
+
+def _usage(report: dict[str, Any]) -> Usage | None:
+    prompt, completion = count(report, "prompt_tokens", -1), count(report, "completion_tokens", -1)
+    inputs, outputs = report.get("prompt_tokens_details"), report.get("completion_tokens_details")
+    cached = count(inputs, "cached_tokens", _cached_elsewhere(report))
+    written = count(inputs, "cache_write_tokens")
+    heard, spoken = count(inputs, "audio_tokens"), count(outputs, "audio_tokens")
+    reasoning = count(outputs, "reasoning_tokens")
+    total = count(report, "total_tokens", -1)
+    searches = count(report.get("server_tool_use"), "web_search_requests")
+    if prompt < 0 or completion < 0 or cached + written > prompt or heard > prompt:
+        return None
+    # Sound that was cached is reported twice; it is counted once, as cached.
+    heard = min(heard, prompt - cached - written)
+    output, reasoning = _split_output(prompt, completion, reasoning, total=total)
+    if output < spoken:
+        return None
+    return Usage(
+        input_tokens=prompt - cached - written - heard,
+        cached_input_tokens=cached,
+        cache_write_5m_tokens=written,
+        output_tokens=output - spoken,
+        reasoning_tokens=reasoning,
+        audio_input_tokens=heard,
+        audio_output_tokens=spoken,
+        web_searches=searches,
     )
 
 
-def counts_of(usage: Usage) -> dict[str, object]:
-    """The inverse of `read_usage`: OpenAI's counts, where cached and reasoning tokens are inside the others."""
-    prompt, completion = usage.total_input_tokens, usage.total_output_tokens
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": completion,
-        "total_tokens": prompt + completion,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_input_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
+def _cached_elsewhere(report: dict[str, Any]) -> int:
+    """Cached tokens where vendors report them beside OpenAI's details: DeepSeek, Moonshot."""
+    return count(report, "prompt_cache_hit_tokens", count(report, "cached_tokens"))
 
 
-def _split_output(prompt: int, completion: int, reasoning: int, total: int) -> tuple[int, int]:
+def _split_output(prompt: int, completion: int, reasoning: int, *, total: int) -> tuple[int, int]:
     """Visible output and reasoning. A total above prompt + completion means reasoning was reported beside it."""
     beside = total - prompt - completion
     if beside > 0:
@@ -78,11 +67,28 @@ def _split_output(prompt: int, completion: int, reasoning: int, total: int) -> t
     return completion - reasoning, reasoning
 
 
-def _count(report: Any, name: str, default: int | None = None) -> int | None:
-    """A token count, `default` where it is absent, None where it is nonsense."""
-    value = report.get(name) if isinstance(report, dict) else None
-    if value is None:
-        return default
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_REPORTED_TOKENS:
-        return None
-    return value
+def counts_of(usage: Usage) -> dict[str, object]:
+    """The inverse of `read_usage`: OpenAI's counts, where the other classes are inside prompt and completion.
+
+    Both lifetimes of written cache are one count here, and searches are told as OpenRouter tells them.
+    """
+    prompt, completion = usage.total_input_tokens, usage.total_output_tokens
+    written = usage.cache_write_5m_tokens + usage.cache_write_1h_tokens
+    inputs = {"cached_tokens": usage.cached_input_tokens}
+    outputs = {"reasoning_tokens": usage.reasoning_tokens}
+    counts: dict[str, object] = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": inputs,
+        "completion_tokens_details": outputs,
+    }
+    if written:
+        inputs["cache_write_tokens"] = written
+    if usage.audio_input_tokens:
+        inputs["audio_tokens"] = usage.audio_input_tokens
+    if usage.audio_output_tokens:
+        outputs["audio_tokens"] = usage.audio_output_tokens
+    if usage.web_searches:
+        counts["server_tool_use"] = {"web_search_requests": usage.web_searches}
+    return counts

@@ -1,0 +1,45 @@
+"""Chat completions on the port: as a surface towards clients, as an upstream towards providers."""
+
+from typing import Any, Final, NoReturn
+
+from farebox.dialects.openai_chat.answer import read_answer
+from farebox.dialects.openai_chat.errors import error_body, error_events, keep_alive, read_error
+from farebox.dialects.openai_chat.request import native_body, read_request
+from farebox.dialects.openai_chat.stream import ChatFold
+from farebox.dialects.port import Inexpressible, Surface, Target, Upstream
+
+_TARGET = Target("/chat/completions")
+
+
+def target(model: str, stream: bool) -> Target:
+    """One path for every model, streamed or not."""
+    return _TARGET
+
+
+def _untranslated(*_: Any) -> NoReturn:
+    """Chat is only relayed between equal dialects."""
+    raise Inexpressible("translation")
+
+
+SURFACE: Final = Surface(
+    name="openai_chat",
+    scope="chat.completions",
+    read_request=read_request,
+    decode_request=_untranslated,
+    encode_reply=_untranslated,
+    new_encoder=_untranslated,
+    new_fold=ChatFold,
+    error_body=error_body,
+    error_events=error_events,
+    keep_alive=keep_alive,
+)
+UPSTREAM: Final = Upstream(
+    name="openai_chat",
+    target=target,
+    native_body=native_body,
+    encode_request=_untranslated,
+    read_answer=read_answer,
+    decode_reply=_untranslated,
+    new_decoder=_untranslated,
+    read_error=read_error,
+)
