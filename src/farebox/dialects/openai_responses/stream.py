@@ -1,0 +1,77 @@
+"""A streamed answer of the same dialect as a fold: its events pass untouched, the last one waits for the bill."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from farebox.dialects.openai_responses.usage import read_tier, read_usage
+from farebox.dialects.port import Fate, Told
+from farebox.dialects.sse import data_of
+from farebox.dialects.usage import MISSING, Reported
+
+TERMINAL_TYPES = frozenset({"response.completed", "response.incomplete"})
+FAILED_TYPES = frozenset({"response.failed", "error"})
+
+
+class _Event(msgspec.Struct, gc=False):
+    type: str
+    delta: Any = None
+    response: msgspec.Raw = msgspec.Raw(b"null")
+    error: Any = None
+
+
+_event = msgspec.json.Decoder(_Event)
+_any = msgspec.json.Decoder()
+
+
+class ResponsesFold:
+    """Everything known of a stream so far. It holds one event, the last: `response.completed` or `.incomplete`, which
+    repeats the whole answer and is as large as the splitter of the stream allows."""
+
+    __slots__ = ("_terminal", "delivered_bytes", "done", "reported", "service_tier")
+
+    def __init__(self) -> None:
+        self.delivered_bytes = 0
+        self.done = False
+        self.reported: Reported = MISSING
+        self.service_tier: str | None = None
+        self._terminal = b""
+
+    def feed(self, event: bytes) -> Fate:
+        """Take one whole event. Types that are not known are relayed; nothing is after the last one."""
+        data = data_of(event)
+        # Some compatible servers end with `[DONE]`, which is no event of this dialect.
+        if not data or self.done or data == b"[DONE]":
+            return Fate.DROPPED
+        try:
+            decoded = _event.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return Fate.BROKEN
+        kind, delta = decoded.type, decoded.delta
+        if isinstance(delta, str) and kind != "response.audio.delta":
+            self.delivered_bytes += len(delta) if delta.isascii() else len(delta.encode())
+            return Fate.RELAY
+        if kind in TERMINAL_TYPES:
+            return self._end(decoded.response, event)
+        return Fate.BROKEN if kind in FAILED_TYPES or decoded.error is not None else Fate.RELAY
+
+    def _end(self, raw: msgspec.Raw, event: bytes) -> Fate:
+        try:
+            response = _any.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            response = None
+        if not isinstance(response, dict):
+            return Fate.BROKEN
+        self.reported = read_usage(response)
+        self.service_tier = read_tier(response.get("service_tier"))
+        self.done, self._terminal = True, event
+        return Fate.WITHHELD
+
+    def complete(self, choices: int) -> bool:
+        """Whether the answer came whole: its last event said so."""
+        return self.done
+
+    def ending(self, facts: Mapping[str, object], told: Told) -> bytes:
+        """The last event, untouched: it has its usage already. Empty where none came."""
+        return self._terminal
