@@ -103,15 +103,22 @@ async def test_another_workspaces_call_is_not_found(shop: Shop) -> None:
 
 async def test_the_charge_can_be_computed_from_the_receipt_alone(shop: Shop) -> None:
     customer = await shop.customer()
-    tokens = {"input_tokens": 1_234, "cached_input_tokens": 77, "cache_write_5m_tokens": 3, "output_tokens": 567}
-    # 20 % above a cost of 1.00, 0.10, 1.25 and 5.00 dollars per million tokens.
-    charge = 1_234 * 1_200 + 77 * 120 + 3 * 1_500 + 567 * 6_000
+    tokens: dict[str, Any] = {
+        "input_tokens": 1_234,
+        "cached_input_tokens": 77,
+        "cache_write_5m_tokens": 3,
+        "output_tokens": 567,
+    }
+    tokens |= {"units": '{"audio_input_tokens":11,"image_input_tokens":13}'}
+    # 20 % above a cost of 1.00, 0.10, 1.25 and 5.00 dollars per million tokens; sound and pictures cost what text does.
+    charge = (1_234 + 11 + 13) * 1_200 + 77 * 120 + 3 * 1_500 + 567 * 6_000
     price = {"price_version": "anthropic/claude-haiku-4-5@1", "model_id": "claude-haiku-4-5"}
     call_id = await customer.call(**tokens, **price, charge_nanos=charge)
     receipt = await customer.get(f"/api/usage/{show_call(call_id)}")
 
     rates = receipt["price"]["rates_pico_usd_per_unit"]
     used = {name: count for name, count in receipt["call"].items() if name.endswith("_tokens")}
+    used |= receipt["call"]["units"]
     picos = sum(used[name] * rates[name] for name in used) + rates["requests"]
     assert picos == sum(line["units"] * line["rate_pico_usd"] for line in receipt["lines"])
     assert receipt["subtotal_pico_usd"] == picos
@@ -146,6 +153,18 @@ async def test_an_export_holds_every_call_and_no_formula(shop: Shop) -> None:
     assert {row["model"] for row in rows} == {'\'=HYPERLINK("http://evil","x")'}
     few = await customer.raw("GET", "/api/usage", format="csv", limit=3)
     assert few.text.count("\r\n") == 4
+
+
+async def test_rare_classes_are_shown_where_there_are_any(shop: Shop) -> None:
+    customer = await shop.customer()
+    await shop.books.hold(customer.workspace_id, key_id=customer.key.key_id)
+    await customer.call(units='{"images":2,"web_searches":1}')
+    await customer.call()
+    found = (await customer.get("/api/usage"))["data"]
+    assert [item["units"] for item in found] == [{}, {"images": 2, "web_searches": 1}, None]
+    text = (await customer.raw("GET", "/api/usage", format="csv")).text
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["units"] for row in rows] == ["", '{"images":2,"web_searches":1}', ""]
 
 
 async def test_receipts_explain_the_balance_entry_by_entry(shop: Shop) -> None:

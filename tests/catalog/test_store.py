@@ -92,7 +92,7 @@ async def test_a_change_names_each_field_and_makes_one_new_version(connection: C
     diff = await apply_catalog(connection, dearer, actor="tests")
     (change,) = diff.changes
     assert (change.kind, change.id, change.action) == ("price", "acme/tiny", "changed")
-    inputs = ("input", "cached_input", "cache_write_5m", "cache_write_1h")
+    inputs = ("input", "cached_input", "cache_write_5m", "cache_write_1h", "audio_input", "image_input")
     assert change.fields == (
         *(FieldChange(f"tiers[default above 0].rates.{name}_picos", "1250000", "2000000") for name in inputs),
         FieldChange("margin_bps", "2500", "null"),

@@ -5,14 +5,13 @@ import msgspec
 from farebox.api.shapes import UsageShape, usage_shape
 from farebox.base.ids import show_short
 from farebox.base.money import format_usd
-from farebox.catalog.rules import Rates
+from farebox.catalog.rules import RATE_OF_CLASS
 from farebox.records.receipt import Receipt
-
-_SUFFIX = "_picos"
 
 
 class PriceShape(msgspec.Struct, frozen=True, kw_only=True):
-    """The price version and the tier of it that applied. One pico-USD is 1e-12 US dollars."""
+    """The price version and the tier of it that applied: `service_tier` is that, or the variant of a picture or film.
+    Rates are by class of use. One pico-USD is 1e-12 US dollars."""
 
     version: str
     service_tier: str
@@ -162,16 +161,9 @@ def _price_shape(receipt: Receipt) -> PriceShape | None:
     tier = receipt.tier
     if tier is None:
         return None
-    # A class of usage is called like its line: `request_picos` prices `requests`.
-    names = {name: name.removesuffix(_SUFFIX) for name in Rates.__struct_fields__}
-    rates = {_class_name(short): getattr(tier.rates, name) for name, short in names.items()}
     return PriceShape(
         version=receipt.price_version,
         service_tier=tier.service_tier,
         above_input_tokens=tier.above_input_tokens,
-        rates_pico_usd_per_unit=rates,
+        rates_pico_usd_per_unit={name: getattr(tier.rates, rate) for name, rate in RATE_OF_CLASS.items()},
     )
-
-
-def _class_name(short: str) -> str:
-    return "requests" if short == "request" else f"{short}_tokens"

@@ -9,6 +9,7 @@ from farebox.base.money import format_usd
 from farebox.base.usage import Usage
 from farebox.records.advice import Action
 from farebox.records.balance import Balance, Grant, LimitState
+from farebox.records.call import rare_units
 from farebox.records.postings import Posting
 from farebox.records.usage import CallItem
 
@@ -70,7 +71,11 @@ class BalanceShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageShape(msgspec.Struct, frozen=True, kw_only=True):
-    """One call. Token counts are null until it has ended. `charge` is what the header `…-Cost-USD` said."""
+    """One call. Counts are null until it has ended. `charge` is what the header `…-Cost-USD` said.
+
+    `units` has the other classes of use, where they are not zero: tokens of sound and pictures, `images`, `characters`,
+    `audio_milliseconds`, `video_milliseconds`, `web_searches`. No class is part of another.
+    """
 
     call_id: str
     key_id: str
@@ -95,6 +100,7 @@ class UsageShape(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: str | None
     milliseconds: int | None
     first_byte_milliseconds: int | None
+    units: dict[str, int] | None
 
 
 class UsageList(msgspec.Struct, frozen=True, kw_only=True):
@@ -188,12 +194,11 @@ def usage_shape(item: CallItem) -> UsageShape:
         finished_at=moment(finished_at),
         milliseconds=None if finished_at is None else (finished_at - item.started_at) // 1_000,
         first_byte_milliseconds=item.first_byte_ms,
+        units=None if item.usage is None else rare_units(item.usage),
     )
 
 
-_TOKENS = tuple(
-    name for name in Usage.__struct_fields__ if name.endswith("_tokens") and name in UsageShape.__struct_fields__
-)
+_TOKENS = tuple(name for name in Usage.__struct_fields__ if name in UsageShape.__struct_fields__)
 
 
 def token_counts(usage: Usage | None) -> dict[str, int | None]:

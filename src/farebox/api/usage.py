@@ -26,7 +26,7 @@ from farebox.records.page import Cursor, show_cursor
 from farebox.records.receipt import read_receipt
 from farebox.records.usage import UsageFilter, read_usage, stream_usage
 from farebox.storage.pool import connected
-from farebox.web.csv_text import csv_lines
+from farebox.web.csv_text import Cell, csv_lines
 
 SCOPE: Final = "usage.read"
 PARAMETERS: Final = frozenset({"model", "key", "status", "streamed", "from", "to", "cursor", "limit", "format"})
@@ -112,7 +112,13 @@ def _export(pages: Shapes, form: str) -> Response[Any]:
 async def _csv(pages: Shapes) -> AsyncIterator[bytes]:
     yield csv_lines([CSV_COLUMNS]).encode()
     async for page in pages:
-        yield csv_lines(msgspec.structs.astuple(shape) for shape in page).encode()
+        yield csv_lines(_cells(shape) for shape in page).encode()
+
+
+def _cells(shape: UsageShape) -> list[Cell]:
+    """The columns of a line; `units` as JSON, empty where there is none."""
+    units = msgspec.json.encode(shape.units).decode() if shape.units else None
+    return [units if name == "units" else getattr(shape, name) for name in CSV_COLUMNS]
 
 
 async def _jsonl(pages: Shapes) -> AsyncIterator[bytes]:

@@ -2,25 +2,47 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta
 
 from farebox.catalog.rules import Price
+from farebox.dialects.canonical.parts import DialectName
+from farebox.dialects.port import Profile
 
 Status = Literal["live", "disabled"]
-Workload = Literal["text", "coding", "image", "video", "audio", "embedding"]
+Workload = Literal["text", "coding", "image", "video", "audio", "embedding", "moderation"]
 OutputLimitField = Literal["max_tokens", "max_completion_tokens"]
+VideoDialect = Literal["openai", "veo"]
+AuthHeader = Literal["bearer", "x-api-key", "x-goog-api-key"]
+
+_TEXT_SCOPES: Final = frozenset({"chat.completions", "responses", "messages"})
+# A key needs one of these to call models of a workload. Who may call models of text may have text checked.
+SCOPES_OF_WORKLOAD: Final[Mapping[Workload, frozenset[str]]] = MappingProxyType(
+    {
+        "text": _TEXT_SCOPES,
+        "coding": _TEXT_SCOPES,
+        "image": frozenset({"images"}),
+        "video": frozenset({"videos"}),
+        "audio": frozenset({"audio"}),
+        "embedding": frozenset({"embeddings"}),
+        "moderation": _TEXT_SCOPES,
+    }
+)
 
 Tokens = Annotated[int, Meta(ge=0, le=100_000_000)]
-PositiveTokens = Annotated[int, Meta(gt=0, le=100_000_000)]
+Count = Annotated[int, Meta(gt=0, le=1_000_000)]
 # Longer than any model thinks; a timeout above it would only hide a hang.
 TimeoutSeconds = Annotated[float, Meta(gt=0, le=86_400)]
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
-    """An upstream vendor. `base_url` has no slash at its end; `api_key_env` names a variable, never holds a key."""
+    """An upstream vendor. `base_url` has no slash at its end; `api_key_env` names a variable, never holds a key.
+
+    Requests in one of its `dialects` pass untouched, others are translated into the first. `unsupported` names features
+    (`docs/reference/catalog.md`) that it does not take of them.
+    """
 
     provider_id: str
     display_name: Annotated[str, Meta(min_length=1, max_length=200)]
@@ -30,9 +52,17 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     status_reason: str = ""
     # False: after a disconnect the answer is read to its end, because the provider bills it anyway.
     cancel_stops_billing: bool = False
+    dialects: tuple[DialectName, ...] = ("openai_chat",)
+    # The other workloads speak OpenAI's API, but films may be Google's long-running operations.
+    video_dialect: VideoDialect = "openai"
+    # None: what its first dialect wants; see `auth_of`.
+    auth: AuthHeader | None = None
     output_limit_field: OutputLimitField = "max_tokens"
     # Whether `stream_options.include_usage` is understood.
     stream_usage: bool = True
+    # Whether chat knows the role `developer`.
+    developer_role: bool = False
+    unsupported: tuple[str, ...] = ()
     # None: the gateway's own default.
     connect_timeout_seconds: TimeoutSeconds | None = None
     first_byte_timeout_seconds: TimeoutSeconds | None = None
@@ -40,11 +70,39 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     total_timeout_seconds: TimeoutSeconds | None = None
 
 
-class Model(msgspec.Struct, frozen=True, kw_only=True):
-    """What a customer asks for. The overheads and ceilings are what the hold adds to the counted bytes.
+_AUTH_OF_DIALECT: Final[Mapping[DialectName, AuthHeader]] = {
+    "openai_chat": "bearer",
+    "openai_responses": "bearer",
+    "anthropic_messages": "x-api-key",
+    "gemini": "x-goog-api-key",
+}
 
+
+def auth_of(provider: Provider) -> AuthHeader:
+    """How the provider wants its key: as `Authorization: Bearer`, or in a header of that name."""
+    return provider.auth or _AUTH_OF_DIALECT[provider.dialects[0]]
+
+
+def profile_of(provider: Provider) -> Profile:
+    """What the dialects have to know of the provider."""
+    return Profile(
+        output_limit_field=provider.output_limit_field,
+        stream_usage=provider.stream_usage,
+        developer_role=provider.developer_role,
+        unsupported=frozenset(provider.unsupported),
+    )
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True):
+    """What a customer asks for. Overheads, ceilings and maxima are what the hold adds to what the request says.
+
+    `context_tokens` is 0 where a workload has none, `max_output_tokens` where an answer is no text or sound.
     `media_ceiling_tokens` maps a kind of content part (`image`, `audio`, `file`) to the most input tokens that one
-    part can become; a kind that is absent has no known ceiling.
+    part can become; `server_tool_ceilings` a tool that the provider runs and bills by use (`web_search`) to the most
+    uses in one call. What is absent has no known ceiling, so the gateway refuses it.
+
+    `image_output_ceiling_tokens` maps a variant (`1024x1024/high`) to the most tokens of one picture made; any other
+    variant counts as the largest.
     """
 
     model_id: str
@@ -52,12 +110,20 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     workload: Workload = "text"
     owned_by: str = ""
     created: Annotated[int, Meta(ge=0)] = 0  # seconds since 1970 UTC
-    context_tokens: PositiveTokens
-    max_output_tokens: PositiveTokens
+    context_tokens: Tokens = 0
+    max_output_tokens: Tokens = 0
     template_overhead_tokens: Tokens = 64
     message_overhead_tokens: Tokens = 16
     tools_overhead_tokens: Tokens = 1_024
     media_ceiling_tokens: dict[Literal["image", "audio", "file"], Tokens] = {}
+    server_tool_ceilings: dict[str, Count] = {}
+    max_images: Count = 10
+    max_video_seconds: Count = 60
+    max_audio_seconds: Count = 14_400
+    max_characters: Count = 4_096
+    image_output_ceiling_tokens: dict[str, Tokens] = {}
+    audio_input_tokens_per_second: Tokens = 0  # of sound to write down
+    audio_output_tokens_per_character: Tokens = 0  # of text to speak
     status: Status = "live"
     status_reason: str = ""
 

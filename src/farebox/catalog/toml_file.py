@@ -33,9 +33,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from farebox.base.errors import OperatorError
-from farebox.catalog.model import Model, Provider, Route
+from farebox.catalog.model import Model, Provider, Route, Workload
 from farebox.catalog.rows import Body, PriceTerms, RowKey
-from farebox.catalog.toml_place import Place, Table, check_keys, check_texts, convert_table, table_at
+from farebox.catalog.toml_place import Place, Table, check_keys, check_texts, convert_table, missing_key, table_at
 from farebox.catalog.toml_prices import PRICING_KEYS, Pricing, losses, read_pricing, read_tiers, terms_of
 
 # Ten thousand routes fit; anything larger is not a catalog.
@@ -53,6 +53,15 @@ _ROUTE_KEYS: Final = (
     *("cost", "cost_tiers"),
     *PRICING_KEYS,
 )
+
+
+# What the hold of a call cannot do without.
+_REQUIRED_OF_MODEL: Final[dict[Workload, tuple[str, ...]]] = {
+    "text": ("context_tokens", "max_output_tokens"),
+    "coding": ("context_tokens", "max_output_tokens"),
+    "embedding": ("context_tokens",),
+    "moderation": ("context_tokens",),
+}
 
 
 class CatalogFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +186,9 @@ def _model(model_id: str, table: Table, place: Place) -> Model:
         own["created"] = (own["created"] - datetime.date(1970, 1, 1)).days * 86_400  # type: ignore[operator]
     model = convert_table({**own, "model_id": model_id}, Model, place)
     _check_reason(model, place)
+    for key in _REQUIRED_OF_MODEL.get(model.workload, ()):
+        if not own.get(key):
+            raise missing_key(key, place)
     return model
 
 

@@ -24,7 +24,10 @@ _OPAQUE = re.compile(r"(?=.*[0-9])(?:[0-9a-f]{32,}|(?=.*[A-Z])(?=.*[a-z])[A-Za-z
 # What the type checker's own words do not tell an operator.
 _CLOSED_LISTS = {
     "status": "live or disabled",
-    "workload": "text, coding, image, video, audio or embedding",
+    "workload": "text, coding, image, video, audio, embedding or moderation",
+    "auth": "bearer, x-api-key or x-goog-api-key",
+    "video_dialect": "openai or veo",
+    "dialects": "a list of openai_chat, openai_responses, anthropic_messages, gemini",
     "output_limit_field": "max_tokens or max_completion_tokens",
     "media_ceiling_tokens": "a table with any of image, audio, file",
 }
@@ -98,10 +101,15 @@ def convert_table(table: Table, struct: type[StructT], place: Place) -> StructT:
         raise _explain(str(error), place) from error
 
 
+def missing_key(key: str, place: Place) -> OperatorError:
+    """The error to raise for a key that a table has to have."""
+    return place.error(f"{key} is missing", f"Add {key} = … to [{place.path}].")
+
+
 def _explain(text: str, place: Place) -> OperatorError:
     missing = _MISSING.search(text)
     if missing:
-        return place.error(f"{missing[1]} is missing", f"Add {missing[1]} = … to [{place.path}].")
+        return missing_key(missing[1], place)
     match = _FIELD_IN_MESSAGE.match(text)
     assert match is not None
     # `model_id` inside is `model` in the file.

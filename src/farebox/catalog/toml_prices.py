@@ -21,6 +21,14 @@ BPS: Final = 10_000
 # More decimals than any unit can hold; keeps exact arithmetic on hostile exponents small.
 _MAX_DECIMALS: Final = 40
 
+# Sound and pictures cost what text does unless a price says otherwise.
+_TEXT_OF: Final = {
+    "audio_input_picos": "input_picos",
+    "image_input_picos": "input_picos",
+    "audio_output_picos": "output_picos",
+    "image_output_picos": "output_picos",
+}
+
 RATE_KEYS: Final = (
     "input",
     "cached_input",
@@ -177,24 +185,22 @@ def _raised(tier: Tier, margin_bps: int) -> Tier:
 
 
 def losses(terms: PriceTerms) -> list[str]:
-    """One line for each class and tier whose price is below cost."""
+    """One line for each class and tier whose price is below cost. What costs the same as text is not said twice."""
     points = sorted({(tier.service_tier, tier.above_input_tokens) for tier in (*terms.tiers, *terms.cost_tiers)})
     found = []
     for service_tier, above in points:
-        for name in Rates.__struct_fields__:
-            price = _rate_at(terms.tiers, service_tier, above, name)
-            cost = _rate_at(terms.cost_tiers, service_tier, above, name)
-            if price < cost:
+        price, cost = _rates_at(terms.tiers, service_tier, above), _rates_at(terms.cost_tiers, service_tier, above)
+        for name, text in ((name, _TEXT_OF.get(name, "")) for name in price):
+            like_text = text and (price[name], cost[name]) == (price[text], cost[text])
+            if price[name] < cost[name] and not like_text:
                 shown = f"{name.removesuffix('_picos')} ({service_tier}, above {above} input tokens)"
-                found.append(f"the price of {shown} is {price} picos, below its cost of {cost}")
+                found.append(f"the price of {shown} is {price[name]} picos, below its cost of {cost[name]}")
     return found
 
 
-def _rate_at(tiers: tuple[Tier, ...], service_tier: str, above: int, name: str) -> int:
-    """The rate that input just above the threshold meets, as `rules.select_tier` would choose it."""
+def _rates_at(tiers: tuple[Tier, ...], service_tier: str, above: int) -> dict[str, int]:
+    """The rates that input just above the threshold meets, as `rules.select_tier` would choose them."""
     reached = [tier for tier in tiers if tier.above_input_tokens <= above]
     same = [tier for tier in reached if tier.service_tier == service_tier]
-    if same:
-        chosen = max(same, key=lambda tier: tier.above_input_tokens)
-        return int(getattr(chosen.rates, name))
-    return max(int(getattr(tier.rates, name)) for tier in reached)
+    chosen = [max(same, key=lambda tier: tier.above_input_tokens)] if same else reached
+    return {name: max(getattr(tier.rates, name) for tier in chosen) for name in Rates.__struct_fields__}

@@ -1,10 +1,11 @@
 """The row that a finished call leaves behind. It is written in the ledger's transaction that ends the call's hold."""
 
-from typing import Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 import msgspec
 
+from farebox.base.usage import Usage
 from farebox.storage.queries import load_queries
 
 QUERIES = load_queries("farebox.records", "queries.sql")
@@ -60,6 +61,37 @@ class CallRow(msgspec.Struct, gc=False):
     started_at: int
     finished_at: int
     first_byte_ms: int | None
+    # JSON of the classes of usage that have no column, without zeros; None where all are zero.
+    units: str | None = None
+
+
+# The classes with a column of their own, and those that share `units`.
+_COLUMNS: Final = tuple(name for name in Usage.__struct_fields__ if name in CallRow.__struct_fields__)
+UNIT_CLASSES: Final = tuple(name for name in Usage.__struct_fields__ if name not in _COLUMNS)
+
+
+def rare_units(usage: Usage) -> dict[str, int]:
+    """The classes without a column that are not zero."""
+    return {name: units for name in UNIT_CLASSES if (units := getattr(usage, name))}
+
+
+def units_of(usage: Usage) -> str | None:
+    """Column `units`."""
+    units = rare_units(usage)
+    return msgspec.json.encode(units).decode() if units else None
+
+
+def usage_columns(usage: Usage | None) -> dict[str, Any]:
+    """The fields of a row that say what was used; for nothing, zero of each."""
+    if usage is None:
+        return {**dict.fromkeys(_COLUMNS, 0), "units": None}
+    return {**{name: getattr(usage, name) for name in _COLUMNS}, "units": units_of(usage)}
+
+
+def usage_of(row: CallRow) -> Usage:
+    """The inverse of `usage_columns`: the counts that the call was priced by."""
+    rare = {} if row.units is None else msgspec.json.decode(row.units, type=dict[str, int])
+    return Usage(**{name: getattr(row, name) for name in _COLUMNS}, **rare)
 
 
 class HoldMemo(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

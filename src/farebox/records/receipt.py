@@ -12,9 +12,9 @@ from farebox.base.usage import Usage
 from farebox.catalog.rules import Line, Tier, charge_lines, select_tier
 from farebox.catalog.store import load_price
 from farebox.ledger.reading import Connection, HoldRow, read_hold
-from farebox.records.call import QUERIES, Attempt, CallRow, decode_attempts
+from farebox.records.call import QUERIES, Attempt, CallRow, decode_attempts, usage_of
 from farebox.records.meanings import EVIDENCE, RULES
-from farebox.records.usage import CallItem, item_of_call, item_of_hold, read_memo, usage_of
+from farebox.records.usage import CallItem, item_of_call, item_of_hold, read_memo
 
 _CHARGED = ("settled", "settled_late")
 

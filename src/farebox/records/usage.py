@@ -11,7 +11,7 @@ from farebox.base.ids import uuid7_floor
 from farebox.base.usage import Usage
 from farebox.ledger.lifecycle import HoldState
 from farebox.ledger.reading import Connection, HoldRow, read_open_holds
-from farebox.records.call import QUERIES, CallRow, HoldMemo
+from farebox.records.call import QUERIES, CallRow, HoldMemo, usage_of
 from farebox.records.page import FIRST_PAGE, LAST_ID, MAX_PAGE, Cursor
 
 # A page with a filter looks at this many calls at most and then answers with what it found, perhaps nothing, and a
@@ -191,11 +191,6 @@ def item_of_call(row: CallRow) -> CallItem:
         finished_at=row.finished_at,
         first_byte_ms=row.first_byte_ms,
     )
-
-
-def usage_of(row: CallRow) -> Usage:
-    """The counts that the call was priced by."""
-    return Usage(**{name: getattr(row, name, 0) for name in Usage.__struct_fields__})
 
 
 def item_of_hold(hold: HoldRow) -> CallItem:
