@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from farebox_sandbox.request import ChatRequest, StreamOptions
+from farebox_sandbox.request import StreamOptions
 
 MAX_CALLS = 1000  # a test that needs more clears the log in between
 MAX_COUNTED_MODELS = 1000  # past it the attempts of all models start again at 1
@@ -42,15 +42,12 @@ class Call(Struct):
     completed: bool = False
     client_disconnected: bool = False
 
-    def describe(self, request: ChatRequest, attempt: int) -> None:
-        """Note what the body asked."""
-        self.model = request.model[:MAX_MODEL_CHARACTERS]
+    def describe(self, model: str, attempt: int, **fields: Any) -> None:
+        """Note what the body asked; `fields` are others of this class."""
+        self.model = model[:MAX_MODEL_CHARACTERS]
         self.attempt = attempt
-        self.stream = bool(request.stream)
-        self.stream_options = request.stream_options
-        self.n = request.n
-        self.max_tokens = request.max_tokens
-        self.max_completion_tokens = request.max_completion_tokens
+        for name, value in fields.items():
+            setattr(self, name, value)
 
 
 class CallLog:

@@ -1,8 +1,15 @@
 """Errors in OpenAI's shape: `{"error": {"message", "type", "param", "code"}}`."""
 
+from collections.abc import Callable
+
 import msgspec
 
 from farebox_sandbox.faults import Directives
+
+ErrorBody = Callable[[int, str | None, str | None], bytes]
+"""From a status, a message and a code (None: the usual ones) to the JSON body."""
+ErrorEvent = Callable[[Directives], bytes]
+"""What `error_mid_stream` sends."""
 
 MID_STREAM_STATUS = 500  # what an error inside a 200 stream would have been
 

@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+import msgspec
+
 from farebox_sandbox.calls import Call
 from farebox_sandbox.chunks import Stream
 from farebox_sandbox.connection import EXTENSION, ClientGone, Connection
-from farebox_sandbox.errors import UpstreamError, error_event
+from farebox_sandbox.errors import ErrorBody, ErrorEvent, UpstreamError, error_body, error_event
 from farebox_sandbox.faults import NO_DIRECTIVES, Directives
 
 MAX_BODY_BYTES = 64 * 2**20  # images in a request are base64 of up to 20 MB each
@@ -19,12 +21,16 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Exchange:
-    """`directives` are set once the body is read; until then none hold."""
+    """`directives` are set once the body is read; until then none hold. `parameters` are the named parts of the path.
+    `error_body` and `error_event` say errors in the route's own form; OpenAI's, unless its handler sets another."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
         self.scope = scope
         self.call = call
         self.directives = NO_DIRECTIVES
+        self.parameters: dict[str, str] = {}
+        self.error_body: ErrorBody = error_body
+        self.error_event: ErrorEvent = error_event
         self.connection: Connection = scope["extensions"][EXTENSION]
         self._receive = receive
         self._send = send
@@ -51,6 +57,10 @@ class Exchange:
         await self._start(status, "application/json", [*(headers or []), (b"content-length", b"%d" % len(body))])
         await self._finish(body)
 
+    async def answer_json(self, value: Any) -> None:
+        """A value as JSON, with status 200. Raises ClientGone, HungUp."""
+        await self.answer(200, msgspec.json.encode(value))
+
     async def stream(self, stream: Stream) -> None:
         """Server-sent events, paced as the directives say. Raises ClientGone, HungUp."""
         directives = self.directives
@@ -61,7 +71,7 @@ class Exchange:
         await write(stream.opening)
         for sent, chunk in enumerate(stream.chunks):
             if sent == directives.error_mid_stream:
-                return await self._finish(error_event(directives))
+                return await self._finish(self.error_event(directives))
             if sent == directives.idle_after_chunks and directives.idle_seconds:
                 await self.connection.pause(directives.idle_seconds)
             elif sent and directives.chunk_delay_seconds:

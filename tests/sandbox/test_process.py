@@ -75,7 +75,7 @@ def test_a_taken_port_is_one_clear_line() -> None:
 
 
 def test_it_imports_nothing_of_farebox() -> None:
-    for file in Path(farebox_sandbox.__file__).parent.glob("*.py"):
+    for file in Path(farebox_sandbox.__file__).parent.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
