@@ -19,12 +19,14 @@ MAX_SEAL_CHARS = 4_000_000
 
 
 class Sealed(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """What an envelope holds. `redacted` and `item_id` as in `Reasoning`; `call_id`: the call that the seal is on."""
+    """What an envelope holds. `redacted` and `item_id` as in `Reasoning`; `call_id`: the call that the seal is on.
+    `is_summary`: what stands beside the envelope is `Reasoning.summary`, not its text (Responses shows both alike)."""
 
     seal: str
     redacted: bool = False
     item_id: str = ""
     call_id: str = ""
+    is_summary: bool = False
 
 
 _contents = msgspec.json.Decoder(Sealed)

@@ -39,6 +39,7 @@ class CustomTool(msgspec.Struct, frozen=True, tag="custom"):
     name: str
     description: str = ""
     format: Json = None
+    namespace: str = ""
 
 
 class ServerTool(msgspec.Struct, frozen=True, tag="server"):
