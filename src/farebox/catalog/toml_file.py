@@ -2,10 +2,8 @@
 
 margin_bps = 2500                          # price = cost + 25 %, unless a model or route says otherwise
 
-[providers.anthropic]
-display_name = "Anthropic"
-base_url     = "https://api.anthropic.com/v1"
-api_key_env  = "ANTHROPIC_API_KEY"
+[providers.anthropic]                      # a profile says how to reach a known vendor; each key of yours wins
+profile = "anthropic"
 
 [models.claude-haiku-4-5]                  # price, price_tiers or margin_bps may stand here too
 display_name      = "Claude Haiku 4.5"
@@ -13,7 +11,7 @@ context_tokens    = 200_000
 max_output_tokens = 64_000
 
 [routes."anthropic/claude-haiku-4-5"]      # provider/model, unless `provider` and `model` say otherwise
-cost = { input = "1.00", output = "5.00" } # USD per million tokens; per_request in USD
+cost = { input = "1.00", output = "5.00" } # USD per million tokens; all units are in docs/reference/catalog.md
 [[routes."anthropic/claude-haiku-4-5".cost_tiers]]
 above_input_tokens = 200_000
 input  = "2.00"
@@ -22,13 +20,11 @@ output = "7.50"
 
 import datetime
 import hashlib
-import ipaddress
 import re
 import tomllib
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -37,14 +33,13 @@ from farebox.catalog.model import Model, Provider, Route, Workload
 from farebox.catalog.rows import Body, PriceTerms, RowKey
 from farebox.catalog.toml_place import Place, Table, check_keys, check_texts, convert_table, missing_key, table_at
 from farebox.catalog.toml_prices import PRICING_KEYS, Pricing, losses, read_pricing, read_tiers, terms_of
+from farebox.catalog.toml_provider import read_provider
 
 # Ten thousand routes fit; anything larger is not a catalog.
 MAX_FILE_BYTES: Final = 8 * 1024 * 1024
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}")
-_ENV_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 _TOP_KEYS: Final = ("margin_bps", "providers", "models", "routes")
-_PROVIDER_KEYS: Final = tuple(name for name in Provider.__struct_fields__ if name != "provider_id")
 _MODEL_KEYS: Final = (*(name for name in Model.__struct_fields__ if name != "model_id"), *PRICING_KEYS)
 _ROUTE_KEYS: Final = (
     "model",
@@ -115,11 +110,11 @@ def parse_catalog(text: str, *, file: str = "catalog.toml") -> CatalogFile:
         _check_reference(route.provider_id, "provider", providers, route_tables[key][1])
         _check_reference(route.model_id, "model", models, route_tables[key][1])
 
-    pricings = {key: read_pricing(*found) for key, found in model_tables.items()}
+    pricings = {key: read_pricing(*found, models[key].workload) for key, found in model_tables.items()}
     common = read_pricing({key: document[key] for key in ("margin_bps",) if key in document}, place)
     prices, warnings = {}, [f"models.{key} has no route" for key in models if _unrouted(key, routes)]
     for key, route in routes.items():
-        terms, complaints = _price(*route_tables[key], pricings[route.model_id] or common)
+        terms, complaints = _price(*route_tables[key], models[route.model_id], pricings[route.model_id] or common)
         warnings += [f"{route_tables[key][1].path}: {complaint}" for complaint in complaints]
         if terms is not None:
             prices[key] = terms
@@ -147,36 +142,9 @@ def _tables(document: Table, name: str, place: Place) -> dict[str, tuple[Table, 
 
 
 def _provider(provider_id: str, table: Table, place: Place) -> Provider:
-    check_keys(table, _PROVIDER_KEYS, place)
-    provider = convert_table({**table, "provider_id": provider_id}, Provider, place)
+    provider = read_provider(provider_id, table, place)
     _check_reason(provider, place)
-    name = provider.api_key_env
-    if name is not None and not _ENV_NAME.fullmatch(name):
-        # Not repeated in the message: it might be the key itself.
-        raise place.at("api_key_env").error(
-            "is not the name of an environment variable", 'Write the name in capitals, like "OPENAI_API_KEY".'
-        )
-    return msgspec.structs.replace(provider, base_url=_base_url(provider.base_url, place.at("base_url")))
-
-
-def _base_url(text: str, place: Place) -> str:
-    try:
-        url = urlsplit(text)
-        host, _ = url.hostname or "", url.port
-    except ValueError as error:
-        raise place.error("is not an address", 'Write it like "https://api.example.com/v1".') from error
-    if not host or url.username is not None or url.query or url.fragment:
-        raise place.error("is not a plain address", 'Write it like "https://api.example.com/v1", without user, ? or #.')
-    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(host)):
-        raise place.error("is not https", "Use https; plain http is for 127.0.0.1, ::1 and localhost only.")
-    return text.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return provider
 
 
 def _model(model_id: str, table: Table, place: Place) -> Model:
@@ -221,14 +189,33 @@ def _unrouted(model_id: str, routes: dict[str, Route]) -> bool:
     return not any(route.model_id == model_id for route in routes.values())
 
 
-def _price(table: Table, place: Place, inherited: Pricing | None) -> tuple[PriceTerms | None, list[str]]:
+def _price(table: Table, place: Place, model: Model, inherited: Pricing | None) -> tuple[PriceTerms | None, list[str]]:
     """The route's price, the nearest of route, model and file deciding; None and a warning when it is unknown."""
-    cost_tiers = read_tiers(table, "cost", place)
-    pricing = read_pricing(table, place) or inherited
+    cost_tiers = read_tiers(table, "cost", place, model.workload)
+    pricing = read_pricing(table, place, model.workload) or inherited
     if cost_tiers is None and "price" in table:
         raise place.error("has a price but no cost", "Add cost = { input = …, output = … }; zeros when it is free.")
     if cost_tiers is None or pricing is None:
         missing = "cost" if cost_tiers is None else "price or margin_bps"
         return None, [f"no {missing}, so its price is unknown and calls on it are refused"]
     terms = terms_of(pricing, cost_tiers)
+    _check_ceilings(model, terms, place)
     return terms, losses(terms)
+
+
+def _check_ceilings(model: Model, terms: PriceTerms, place: Place) -> None:
+    """Raise OperatorError where tokens are sold of which nobody knows how many one call can make."""
+    for tier in terms.tiers:
+        rates = tier.rates
+        if model.workload == "image" and rates.image_output_picos and not model.image_output_ceiling_tokens:
+            key = "image_output_ceiling_tokens"
+        elif model.workload == "audio" and (rates.input_picos or rates.output_picos) and not _counts_sound(model):
+            key = "audio_input_tokens_per_second or audio_output_tokens_per_character"
+        else:
+            continue
+        fix = f"Add {key} = … to the model: a hold covers the most that a call can use."
+        raise place.error(f"sells tokens, but {model.model_id} has no {key}", fix)
+
+
+def _counts_sound(model: Model) -> bool:
+    return bool(model.audio_input_tokens_per_second or model.audio_output_tokens_per_character)
