@@ -99,7 +99,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     `context_tokens` is 0 where a workload has none, `max_output_tokens` where an answer is no text or sound.
     `media_ceiling_tokens` maps a kind of content part (`image`, `audio`, `file`) to the most input tokens that one
     part can become; `server_tool_ceilings` a tool that the provider runs and bills by use (`web_search`) to the most
-    uses in one call. What is absent has no known ceiling, so the gateway refuses it.
+    uses in one call. What is absent has no known ceiling, so the gateway refuses it. `server_tool_ceiling_tokens` maps
+    such a tool to the most input tokens that one use adds; where it is absent, one may fill the whole context.
 
     `image_output_ceiling_tokens` maps a variant (`1024x1024/high`) to the most tokens of one picture made; any other
     variant counts as the largest.
@@ -117,6 +118,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
     tools_overhead_tokens: Tokens = 1_024
     media_ceiling_tokens: dict[Literal["image", "audio", "file"], Tokens] = {}
     server_tool_ceilings: dict[str, Count] = {}
+    server_tool_ceiling_tokens: dict[str, Tokens] = {}
     max_images: Count = 10
     max_video_seconds: Count = 60
     max_audio_seconds: Count = 14_400
