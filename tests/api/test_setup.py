@@ -19,6 +19,9 @@ async def test_tokeo_tells_its_limits_models_and_blocked_work(shop: Shop) -> Non
         "gpt-4.1": blocked,
         "gpt-4.1-mini": blocked,
     }
+    text_scopes = ["chat.completions", "responses", "messages"]
+    assert {model["workload"] for model in found["models"]} == {"text"}
+    assert found["workloads"] == [{"workload": "text", "scopes": text_scopes, "ready": True}]
     states = {item["title"]: item["state"] for item in found["readiness"]}
     assert states == {
         "Database": "live",

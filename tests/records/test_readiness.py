@@ -53,3 +53,24 @@ def test_what_works_is_never_shown_as_blocked() -> None:
 
 def test_a_database_that_is_away_needs_the_operator() -> None:
     assert readiness(_catalog(), {}, [], database_ok=False)[0].state == "operator_action_needed"
+
+
+def test_a_provider_tells_the_workloads_that_it_serves() -> None:
+    film = """
+[models.f]
+display_name = "F"
+workload = "video"
+[routes."p/f"]
+cost = { per_second_video = "0.10" }
+price = { per_second_video = "0.12" }
+[models.g]
+display_name = "G"
+workload = "image"
+status = "disabled"
+status_reason = "Not yet"
+[routes."p/g"]
+cost = { per_image = 1 }
+price = { per_image = 1 }
+"""
+    item = readiness(_catalog(CATALOG + film), {"p": "ready"}, [], database_ok=True)[1]
+    assert (item.state, item.detail) == ("live", "Serves models for text, video.")

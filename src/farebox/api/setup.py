@@ -7,7 +7,7 @@ from farebox.api.depend import TheParts
 from farebox.api.parts import Parts
 from farebox.base.errors import CATALOGUE
 from farebox.base.limits import RequestLimits
-from farebox.catalog.model import Catalog, Model
+from farebox.catalog.model import SCOPES_OF_WORKLOAD, Catalog, Model, Workload
 from farebox.identity.model import SCOPES
 from farebox.records.readiness import State
 from farebox.routing.rules import Choice, choose
@@ -28,7 +28,8 @@ class BrandShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A model. `reason` says why it cannot be called, or how far its support goes; it may be empty."""
+    """A model. `reason` says why it cannot be called, or how far its support goes; it may be empty. A key needs one of
+    the scopes of its `workload`. Tokens are 0 where a workload has no such limit."""
 
     id: str
     display_name: str
@@ -38,6 +39,14 @@ class ModelShape(msgspec.Struct, frozen=True, kw_only=True):
     max_output_tokens: int
     provider_ready: bool
     reason: str
+
+
+class WorkloadShape(msgspec.Struct, frozen=True, kw_only=True):
+    """What models are for. A key needs one of the `scopes`; `ready` says whether any such model can be called now."""
+
+    workload: Workload
+    scopes: list[str]
+    ready: bool
 
 
 class ReadinessShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +66,7 @@ class SetupShape(msgspec.Struct, frozen=True, kw_only=True):
     sandbox: bool
     request_limits: RequestLimits
     models: list[ModelShape]
+    workloads: list[WorkloadShape]
     scopes: list[str]
     readiness: list[ReadinessShape]
     error_catalogue: str = "/api/errors"
@@ -81,17 +91,19 @@ class ErrorCatalogueShape(msgspec.Struct, frozen=True, kw_only=True):
     object: str = "list"
 
 
-@get("/api/setup", summary="Brand, limits, models, scopes and readiness", security=[])
+@get("/api/setup", summary="Brand, limits, models, workloads, scopes and readiness", security=[])
 async def show_setup(parts: TheParts) -> SetupShape:
     """Open to anybody: what to send where, and what is ready."""
     catalog = parts.catalog()
     items = parts.readiness()
+    models = [_model(parts, catalog, model) for model in catalog.models.values()]
     return SetupShape(
         brand=_brand(parts),
         base_path=parts.base_path,
         sandbox=parts.is_sandbox,
         request_limits=parts.request_limits,
-        models=[_model(parts, catalog, model) for model in catalog.models.values()],
+        models=models,
+        workloads=_workloads(models),
         scopes=list(SCOPES),
         readiness=[
             ReadinessShape(capability=item.capability, title=item.title, state=item.state, detail=item.detail)
@@ -129,6 +141,19 @@ def _brand(parts: Parts) -> BrandShape:
         top_up_url=brand.top_up_url,
         monitor_headers=[f"X-{brand.header_prefix}-{name}" for name in MONITOR_HEADERS],
     )
+
+
+def _workloads(models: list[ModelShape]) -> list[WorkloadShape]:
+    """Those that the catalog has models of."""
+    return [
+        WorkloadShape(
+            workload=workload,
+            scopes=[scope for scope in SCOPES if scope in scopes],
+            ready=any(model.provider_ready for model in models if model.workload == workload),
+        )
+        for workload, scopes in SCOPES_OF_WORKLOAD.items()
+        if any(model.workload == workload for model in models)
+    ]
 
 
 def _model(parts: Parts, catalog: Catalog, model: Model) -> ModelShape:

@@ -1,11 +1,11 @@
 """What this deployment can do now: computed where it can be known, declared by the operator where it cannot. Pure."""
 
 from collections.abc import Iterable, Mapping
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, Protocol, get_args
 
 import msgspec
 
-from farebox.catalog.model import Catalog, Provider
+from farebox.catalog.model import Catalog, Provider, Workload
 
 State = Literal["live", "operator_action_needed", "third_party_blocked", "disabled_safely"]
 
@@ -100,14 +100,19 @@ def _provider_state(catalog: Catalog, provider: Provider, state: str) -> tuple[S
     if state != READY:
         fix = f"Set the environment variable {provider.api_key_env}." if provider.api_key_env else ""
         return "operator_action_needed", "Not connected yet.", fix
-    if not _sells(catalog, provider):
+    sold = _workloads_sold(catalog, provider)
+    if not sold:
         return "operator_action_needed", "None of its models has a price yet.", "Add price and cost to its routes."
-    return "live", provider.status_reason or "Chat completions are served.", ""
+    return "live", provider.status_reason or f"Serves models for {', '.join(sold)}.", ""
 
 
-def _sells(catalog: Catalog, provider: Provider) -> bool:
-    return any(
-        route.provider_id == provider.provider_id and route.status == "live" and route.price is not None
-        for routes in catalog.routes_by_model.values()
+def _workloads_sold(catalog: Catalog, provider: Provider) -> list[Workload]:
+    """The workloads of its models that can be called, in the order of the closed list."""
+    found = {
+        catalog.models[model_id].workload
+        for model_id, routes in catalog.routes_by_model.items()
         for route in routes
-    )
+        if route.provider_id == provider.provider_id and route.status == "live" and route.price is not None
+        if catalog.models[model_id].status == "live"
+    }
+    return [workload for workload in get_args(Workload) if workload in found]
