@@ -13,7 +13,7 @@ from farebox.base.limits import Recovery
 from farebox.base.usage import Usage
 from farebox.dataplane.call import Memo, Watermark
 from farebox.dataplane.spool import Evidence, Spool
-from farebox.dialects.openai_chat.usage import MISSING, Reported
+from farebox.dialects.usage import MISSING, Reported
 from farebox.ledger.batcher import LAST_STEP, Batcher
 from farebox.ledger.commands import Reserve, Settle
 from farebox.ledger.lifecycle import HoldState

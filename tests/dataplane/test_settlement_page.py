@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from farebox.base.usage import Usage
 from farebox.dataplane.rules import Ending, Facts, judge
-from farebox.dialects.openai_chat.usage import MALFORMED, MISSING, Reported
+from farebox.dialects.usage import MALFORMED, MISSING, Reported
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "settlement.md"
 

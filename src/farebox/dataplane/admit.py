@@ -7,9 +7,11 @@ from uuid import UUID
 from farebox.base.errors import Problem
 from farebox.base.limits import RequestLimits
 from farebox.base.usage import Usage
-from farebox.catalog.model import Catalog, Model, Route
-from farebox.catalog.rules import ceiling_nanos
-from farebox.dialects.openai_chat.request import ChatRequest, Size
+from farebox.catalog.model import SCOPES_OF_WORKLOAD, Catalog, Model, Route
+from farebox.catalog.rules import Ceiling, most_nanos
+from farebox.dataplane.sending import TextSending, first_expressible
+from farebox.dialects.port import Surface
+from farebox.dialects.request import Request, Size
 from farebox.identity.model import KeyRecord
 from farebox.routing.rules import AccountStates, choose, refuse_without_route
 
@@ -20,17 +22,19 @@ BYTES_PER_TOKEN_FOR_COSTS = 2
 
 
 class Admission(NamedTuple):
-    """A request that may be paid for. Token counts are ceilings; `output_limit` is per choice."""
+    """A request that may be paid for. `dialect` is the surface or workload, as receipts name it; `prompt_bytes` are of
+    text; `choices` are the answers that one call gives."""
 
     key: KeyRecord
-    request: ChatRequest
     model: Model
     routes: tuple[Route, ...]
-    output_limit: int
-    input_ceiling_tokens: int
     hold_nanos: int
-    claim_id: UUID | None
-    claim_body_hash: UUID | None
+    dialect: str
+    streamed: bool
+    prompt_bytes: int
+    choices: int = 1
+    claim_id: UUID | None = None
+    claim_body_hash: UUID | None = None
 
 
 def find_model(catalog: Catalog, key: KeyRecord, model_id: str) -> Model:
@@ -42,71 +46,106 @@ def find_model(catalog: Catalog, key: KeyRecord, model_id: str) -> Model:
     return model
 
 
-def output_limit_of(request: ChatRequest, model: Model, limits: RequestLimits) -> int:
+def output_limit_of(request: Request, model: Model, limits: RequestLimits) -> int:
     """The output tokens to hold for and to send upstream, per choice. Raises Problem `request_limit_exceeded`."""
     most = min(model.max_output_tokens, limits.max_output_tokens or model.max_output_tokens)
     if request.output_limit is not None and request.output_limit > most:
-        raise _exceeded("max_tokens", request.output_limit, most)
+        raise exceeded("max_tokens", request.output_limit, most)
     if request.choices > limits.max_choices:
-        raise _exceeded("n", request.choices, limits.max_choices)
+        raise exceeded("n", request.choices, limits.max_choices)
     return request.output_limit or most
 
 
 def check_size(size: Size, limits: RequestLimits) -> None:
     """Raises Problem `request_limit_exceeded` for a prompt above the deployment's limits."""
     if limits.max_prompt_chars is not None and size.text_chars > limits.max_prompt_chars:
-        raise _exceeded("messages", size.text_chars, limits.max_prompt_chars, "prompt characters")
+        raise exceeded("messages", size.text_chars, limits.max_prompt_chars, "prompt characters")
     if size.media_bytes > limits.max_media_bytes:
-        raise _exceeded("messages", size.media_bytes, limits.max_media_bytes, "media bytes")
+        raise exceeded("messages", size.media_bytes, limits.max_media_bytes, "media bytes")
 
 
-def _exceeded(param: str, asked: int, limit: int, what: str = "") -> Problem:
+def exceeded(param: str, asked: int, limit: int, what: str = "") -> Problem:
+    """The refusal of a request that asks for more than a limit."""
     message = f"{what or param} is {asked}; the limit is {limit}."
     return Problem("request_limit_exceeded", message, facts={"requested": asked, "request_limit": limit}, param=param)
 
 
 def input_ceiling_tokens(size: Size, model: Model) -> int:
-    """More input tokens than this cannot come of the prompt: a token has at least one byte, and a prompt above the
+    """More text tokens than this cannot come of the prompt: a token has at least one byte, and a prompt above the
     model's context is refused upstream."""
     tokens = size.text_bytes + model.template_overhead_tokens + size.messages * model.message_overhead_tokens
     tokens += model.tools_overhead_tokens if size.has_tools else 0
-    tokens += media_ceiling_tokens(size, model)
+    tokens += _media_tokens(size, model, "file")
     return min(tokens, model.context_tokens)
 
 
-def media_ceiling_tokens(size: Size, model: Model) -> int:
-    """The ceiling of the parts that are not text. Raises Problem when the model has none for a kind."""
-    tokens, ceilings = 0, cast(Mapping[str, int], model.media_ceiling_tokens)
-    for kind, count in size.media.items():
-        if kind not in ceilings:
-            raise Problem("invalid_request", f"{model.model_id} does not take {kind} input here.", param="messages")
-        tokens += count * ceilings[kind]
-    return tokens
+def _media_tokens(size: Size, model: Model, kind: str) -> int:
+    """The ceiling of the parts of one kind. Raises Problem when the model has none for it."""
+    count = size.media.get(kind, 0)
+    ceilings = cast(Mapping[str, int], model.media_ceiling_tokens)
+    if count and kind not in ceilings:
+        raise Problem("invalid_request", f"{model.model_id} does not take {kind} input here.", param="messages")
+    return min(count * ceilings.get(kind, 0), model.context_tokens)
 
 
-def price_hold(routes: tuple[Route, ...], *, input_tokens: int, output_tokens: int) -> int:
-    """The worst-case price in nano-USD over every route that may serve."""
-    return max(
-        ceiling_nanos(
-            route.price.tiers, input_tokens_ceiling=input_tokens, output_tokens_ceiling=output_tokens, requests=1
-        )
-        for route in routes
-        if route.price is not None
+def ceiling_of(request: Request, model: Model, output_limit: int) -> Ceiling:
+    """More than this no answer can use, of any class. Raises Problem for input that the model does not take."""
+    output_tokens = output_limit * request.choices
+    searches = sum(model.server_tool_ceilings.get(tool, 0) for tool in request.size.server_tools)
+    return Ceiling(
+        input_tokens=input_ceiling_tokens(request.size, model),
+        image_input_tokens=_media_tokens(request.size, model, "image"),
+        audio_input_tokens=_media_tokens(request.size, model, "audio"),
+        output_tokens=output_tokens,
+        # An answer that is spoken is billed as audio, and only who asks for one gets it.
+        audio_output_tokens=output_tokens if "modalities" in request.fields else 0,
+        web_searches=searches,
+        requests=1,
     )
 
 
-def admit(
-    catalog: Catalog, limits: RequestLimits, state_of: AccountStates, *, key: KeyRecord, request: ChatRequest
-) -> Admission:
+def price_hold(routes: tuple[Route, ...], ceiling: Ceiling, *, variant: str | None = None) -> int:
+    """The worst-case price in nano-USD over every route that may serve."""
+    return max(most_nanos(route.price.tiers, ceiling, variant=variant) for route in routes if route.price is not None)
+
+
+def admit_text(
+    catalog: Catalog,
+    limits: RequestLimits,
+    state_of: AccountStates,
+    *,
+    key: KeyRecord,
+    surface: Surface,
+    request: Request,
+) -> tuple[Admission, TextSending]:
     """Decide everything that comes before the hold. Raises Problem."""
     model = find_model(catalog, key, request.model)
+    require_workload(model, surface.scope)
     output_limit = output_limit_of(request, model, limits)
     check_size(request.size, limits)
     choice = choose(catalog, model, state_of)
     refuse_without_route(model.model_id, choice)
-    input_tokens = input_ceiling_tokens(request.size, model)
-    hold_nanos = price_hold(choice.routes, input_tokens=input_tokens, output_tokens=output_limit * request.choices)
-    return Admission(key, request, model, choice.routes, output_limit, input_tokens, hold_nanos, None, None)
+    ceiling = ceiling_of(request, model, output_limit)
+    sending = TextSending(surface, request, model=model, output_limit=output_limit)
+    routes = first_expressible(sending, choice.routes, catalog.provider)
+    admission = Admission(
+        key=key,
+        model=model,
+        routes=routes,
+        hold_nanos=price_hold(routes, ceiling),
+        dialect=surface.name,
+        streamed=request.stream,
+        prompt_bytes=request.size.text_bytes,
+        choices=request.choices,
+    )
+    return admission, sending
+
+
+def require_workload(model: Model, scope: str) -> None:
+    """Raises Problem `invalid_request` when a model is asked at an address that is not for its workload."""
+    if scope not in SCOPES_OF_WORKLOAD[model.workload]:
+        message = f"{model.model_id} is a model for {model.workload}; it cannot be called at this address."
+        raise Problem("invalid_request", message, param="model", facts={"workload": model.workload})
 
 
 def estimated_usage(size_bytes: int, delivered_bytes: int, *, bytes_per_token: int) -> Usage:

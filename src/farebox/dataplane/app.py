@@ -1,7 +1,7 @@
 """The data plane's ASGI application: raw, because a framework would cost as much as the rest of a call.
 
-Paths are matched with and without `/v1`, the query string is ignored, nothing redirects, and every answer carries
-`x-request-id` and `request-id`.
+Paths are matched with and without `/v1`, the query string never changes what an address means, nothing redirects, and
+every answer carries `x-request-id` and `request-id`. Errors speak the dialect of their address.
 """
 
 from uuid import UUID
@@ -10,19 +10,32 @@ import structlog
 
 from farebox.base.errors import Problem
 from farebox.base.ids import show_call, uuid7
-from farebox.dataplane.asgi import ClientLeft, Pairs, id_headers, send_problem, send_whole
+from farebox.dataplane.asgi import ClientLeft, Exchange, Pairs, header, id_headers, send_problem, send_whole
+from farebox.dataplane.count_tokens import count_tokens
+from farebox.dataplane.hold import Refused
 from farebox.dataplane.models import list_models, show_model
-from farebox.dataplane.parts import Parts, Receive, Scope, Send
-from farebox.dataplane.spend import Refused, chat_completions
+from farebox.dataplane.parts import Headers, Parts, Receive, Scope, Send
+from farebox.dataplane.spend import serve_text
+from farebox.dialects.port import Surface
+from farebox.dialects.registry import CHAT, MESSAGES, SURFACES
 
-_METHODS = {"/chat/completions": "POST", "/models": "GET"}
+_COUNT_TOKENS = "/messages/count_tokens"
+_METHODS = {**dict.fromkeys(SURFACES, "POST"), _COUNT_TOKENS: "POST", "/models": "GET"}
 
 _log = structlog.get_logger(__name__)
 
 
 def serves(path: str) -> bool:
     """Whether the data plane answers this path: `/v1/…`, or one of its own without the prefix."""
-    return path == "/v1" or path in _METHODS or path.startswith(("/v1/", "/models/"))
+    return path == "/v1" or path in _METHODS or path.startswith(("/v1/", "/models/", "/responses/"))
+
+
+def surface_of(path: str, headers: Headers) -> Surface:
+    """The dialect that a client of this address reads errors in."""
+    if path in SURFACES:
+        return SURFACES[path]
+    asks_anthropic = path.startswith("/messages") or header(headers, b"anthropic-version") is not None
+    return MESSAGES if asks_anthropic else CHAT
 
 
 class Dataplane:
@@ -36,8 +49,10 @@ class Dataplane:
         parts = self._parts
         call_id = uuid7(parts.clock())
         headers: Pairs = id_headers(call_id)
+        path = scope["path"].removeprefix("/v1").rstrip("/") or "/"
         try:
-            await self._serve(scope, receive, send, call_id)
+            exchange = Exchange(scope["headers"], scope["query_string"].decode("latin-1"), receive, send)
+            await self._serve(path, scope["method"], exchange, call_id)
             return
         except ClientLeft:
             return
@@ -49,28 +64,34 @@ class Dataplane:
             _log.error("request failed", call_id=show_call(call_id), why=type(error).__name__)
             problem = Problem("internal_error", "The gateway failed before anything was charged.")
         if problem.code == "method_not_allowed":
-            headers = [*headers, (b"allow", b"GET, HEAD" if scope["path"].endswith("/models") else b"POST")]
+            headers = [*headers, (b"allow", b"POST" if _METHODS.get(path) == "POST" else b"GET, HEAD")]
         parts.metrics.refused(problem.code)
-        await send_problem(send, problem, headers, call_id)
+        await send_problem(send, problem, headers, call_id, surface=surface_of(path, scope["headers"]))
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, call_id: UUID) -> None:
-        path: str = scope["path"].removeprefix("/v1").rstrip("/") or "/"
-        method: str = scope["method"]
-        if path == "/chat/completions" and method == "POST":
-            await chat_completions(self._parts, scope["headers"], receive=receive, send=send, call_id=call_id)
-            return
-        body = await self._read(path, "GET" if method == "HEAD" else method, scope)
+    async def _serve(self, path: str, method: str, exchange: Exchange, call_id: UUID) -> None:
+        if method == "POST" and path in SURFACES:
+            await serve_text(self._parts, SURFACES[path], exchange, call_id)
+        elif method == "POST" and path == _COUNT_TOKENS:
+            await count_tokens(self._parts, exchange, call_id)
+        else:
+            await self._read(path, method, exchange, call_id)
+
+    async def _read(self, path: str, method: str, exchange: Exchange, call_id: UUID) -> None:
+        expected = _METHODS.get(path, "GET" if path.startswith("/models/") else None)
+        asked = "GET" if method == "HEAD" else method
+        if expected is not None and asked != expected:
+            raise Problem("method_not_allowed", f"Use {expected} for this address.")
         headers = [*id_headers(call_id), (b"content-type", b"application/json")]
+        if path == "/models":
+            body, more = await list_models(self._parts, exchange)
+            headers += more
+        elif path.startswith("/models/"):
+            body = await show_model(self._parts, exchange, path.removeprefix("/models/"))
+        elif path == "/" and asked == "GET":
+            body = b'{"object":"gateway"}'
+        elif path.startswith("/responses/"):
+            raise Problem("not_found", "Responses are not stored here; send the whole input with every request.")
+        else:
+            raise Problem("not_found", "There is nothing at this address.")
         headers.append((b"content-length", str(len(body)).encode()))
-        await send_whole(send, 200, headers, b"" if method == "HEAD" else body)
-
-    async def _read(self, path: str, method: str, scope: Scope) -> bytes:
-        if path in _METHODS and method != _METHODS[path]:
-            raise Problem("method_not_allowed", f"Use {_METHODS[path]} for this address.")
-        if method == "GET" and path == "/models":
-            return await list_models(self._parts, scope["headers"])
-        if method == "GET" and path.startswith("/models/"):
-            return await show_model(self._parts, scope["headers"], path.removeprefix("/models/"))
-        if method == "GET" and path == "/":
-            return b'{"object":"gateway"}'
-        raise Problem("not_found", "There is nothing at this address.")
+        await send_whole(exchange.send, 200, headers, b"" if method == "HEAD" else body)

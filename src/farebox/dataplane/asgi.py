@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from farebox.base.brand import Brand
@@ -10,9 +10,19 @@ from farebox.base.errors import Problem
 from farebox.base.ids import show_call
 from farebox.base.limits import Bounds
 from farebox.dataplane.parts import Headers, Receive, Send
-from farebox.dialects.openai_chat.errors import error_body
+from farebox.dialects.port import Surface
+from farebox.dialects.registry import CHAT
 
 Pairs = Sequence[tuple[bytes, bytes]]
+
+
+class Exchange(NamedTuple):
+    """One request on its ASGI connection. `query` is the query string as it came."""
+
+    headers: Headers
+    query: str
+    receive: Receive
+    send: Send
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:
@@ -90,9 +100,9 @@ async def send_whole(send: Send, status: int, headers: Pairs, body: bytes) -> No
     await send({"type": "http.response.body", "body": body})
 
 
-async def send_problem(send: Send, problem: Problem, headers: Pairs, call_id: UUID) -> None:
-    """Send an error in OpenAI's form."""
-    body = error_body(problem, show_call(call_id))
+async def send_problem(send: Send, problem: Problem, headers: Pairs, call_id: UUID, *, surface: Surface = CHAT) -> None:
+    """Send an error in the surface's form."""
+    body = surface.error_body(problem, show_call(call_id))
     await send_whole(send, problem.entry.status, [*headers, *problem_headers(problem, len(body))], body)
 
 

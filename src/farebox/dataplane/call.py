@@ -5,13 +5,13 @@ from uuid import UUID
 
 import msgspec
 
+from farebox.base.clock import MICROS_PER_SECOND
 from farebox.catalog.model import Route
 from farebox.dataplane.admit import Admission
-from farebox.dialects.openai_chat.usage import MISSING, Reported
+from farebox.dialects.port import Told
+from farebox.dialects.usage import MISSING, Reported
 from farebox.ledger.commands import Cost
 from farebox.records.call import Attempt
-
-DIALECT = "openai_chat"
 
 
 class Memo(msgspec.Struct, frozen=True, gc=False):
@@ -63,20 +63,25 @@ class Call:
     @property
     def prompt_bytes(self) -> int:
         """The bytes of the prompt's text."""
-        return self.admission.request.size.text_bytes
+        return self.admission.prompt_bytes
+
+    def told(self, *, wants_usage: bool) -> Told:
+        """What encoders of answers know of this call."""
+        created = self.started_at // MICROS_PER_SECOND
+        return Told(self.admission.model.model_id, self.call_id.hex, created, wants_usage)
 
     def memo(self) -> str:
         """The hold's memo as JSON."""
-        request, route = self.admission.request, self.route
+        admission, route = self.admission, self.route
         memo = Memo(
-            key_id=self.admission.key.key_id,
-            model_id=self.admission.model.model_id,
+            key_id=admission.key.key_id,
+            model_id=admission.model.model_id,
             route_id=route.route_id,
             provider_id=route.provider_id,
-            dialect=DIALECT,
-            streamed=request.stream,
+            dialect=admission.dialect,
+            streamed=admission.streamed,
             price_version=route.price.price_version if route.price else "",
-            prompt_bytes=self.prompt_bytes,
-            idempotent=self.admission.claim_id is not None,
+            prompt_bytes=admission.prompt_bytes,
+            idempotent=admission.claim_id is not None,
         )
         return msgspec.json.encode(memo).decode()

@@ -14,7 +14,8 @@ from farebox.dataplane.admit import BYTES_PER_TOKEN_FOR_COSTS, estimated_usage
 from farebox.dataplane.call import Call
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.rules import Ending
-from farebox.dialects.openai_chat.request import upstream_body
+from farebox.dataplane.sending import Outgoing, Sending
+from farebox.dialects.port import Inexpressible
 from farebox.ledger.batcher import LedgerFault, LedgerUnavailable
 from farebox.ledger.commands import Cost, Dispatch
 from farebox.ledger.outcomes import Refusal
@@ -28,12 +29,13 @@ from farebox.providers.client import (
 )
 from farebox.records.call import Attempt
 
-PATH = "/chat/completions"
 # Routes tried for one call: more would keep a client waiting longer than its own retry.
 MAX_ATTEMPTS = 4
 # What a client is told to wait when the provider did not say.
 DEFAULT_RETRY_SECONDS = 5
 MAX_RETRY_SECONDS = 120
+# Of a provider's own words about a request, when they are told in another dialect than its own.
+MAX_ERROR_MESSAGE_CHARS = 2_000
 
 _REJECTED = frozenset({400, 404, 413, 422})
 _REFUSED_KEY = frozenset({401, 402, 403})
@@ -42,7 +44,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Relayed(NamedTuple):
-    """A provider's own error answer, to be passed on as it is."""
+    """A provider's own error answer: its status, and its body if that can be passed on as it is (else empty)."""
 
     status: int
     body: bytes
@@ -61,9 +63,12 @@ class CallFailed(Exception):
 class Forwarding:
     """The attempts of one call. `gone` says that nobody waits for an answer any more: no further route is tried."""
 
-    def __init__(self, parts: Parts, call: Call, *, gone: Callable[[], bool] = lambda: False) -> None:
+    outgoing: Outgoing  # what the route was sent whose answer came last
+
+    def __init__(self, parts: Parts, call: Call, sending: Sending, *, gone: Callable[[], bool] = lambda: False) -> None:
         self._parts = parts
         self._call = call
+        self._sending = sending
         self._gone = gone
         self._routes = iter(call.admission.routes[:MAX_ATTEMPTS])
         self._number = 0
@@ -79,6 +84,8 @@ class Forwarding:
             if self._number and self._gone():
                 break
             await self._begin(route)
+            if not self._prepare(route):
+                continue
             # From here on the provider may have the request, whatever ends us.
             self._call.may_have_cost = True
             try:
@@ -131,21 +138,26 @@ class Forwarding:
         if isinstance(outcome, Refusal):
             raise self._failure
 
+    def _prepare(self, route: Route) -> bool:
+        """Put the request for this route; False when its provider cannot do what the request needs."""
+        provider = self._parts.catalog().providers[route.provider_id]
+        try:
+            self.outgoing = self._sending.prepare(route, provider)
+        except (Inexpressible, Problem) as error:
+            self._note("inexpressible", None)
+            if self._number == 1:
+                # The first route was prepared before the hold, so this is a fault of ours.
+                raise self._failure from error
+            return False
+        return True
+
     async def _post(self, route: Route) -> UpstreamResponse:
         provider = self._parts.catalog().providers[route.provider_id]
         endpoint = self._parts.accounts.endpoint(provider)
         if endpoint is None:
             raise UpstreamFailure(FailureKind.CONNECT)
-        admission = self._call.admission
-        body = upstream_body(
-            admission.request,
-            model=route.upstream_model,
-            output_limit=admission.output_limit,
-            output_field=provider.output_limit_field,
-            stream_usage=provider.stream_usage,
-        )
         waits = self.waits._replace(first_byte=min(self.waits.first_byte, self.left_seconds))
-        return await self._parts.client.post(endpoint, PATH, body, waits)
+        return await self._parts.client.post(endpoint, self.outgoing.target, self.outgoing.body, waits)
 
     def failed(self, kind: FailureKind) -> None:
         """This attempt broke before anything reached the client; note it, and what it may cost all the same."""
@@ -203,9 +215,13 @@ class Forwarding:
                 body = await response.body(MAX_ERROR_BODY_BYTES)
         except (UpstreamFailure, TimeoutError):
             body = b""
-        problem = Problem("upstream_rejected", "The provider rejected this request; the reservation was released.")
-        relayed = Relayed(response.status, body if response.content_type == "application/json" else b"")
-        raise CallFailed(Ending.REJECTED, problem, relayed)
+        message = "The provider rejected this request; the reservation was released."
+        own = body if response.content_type == "application/json" else b""
+        if not self.outgoing.native:
+            said = self.outgoing.upstream.read_error(own) if own else None
+            message = f"{message} It says: {said[:MAX_ERROR_MESSAGE_CHARS]}" if said else message
+            own = b""
+        raise CallFailed(Ending.REJECTED, Problem("upstream_rejected", message), Relayed(response.status, own))
 
     def _note(self, outcome: str, status: int | None) -> None:
         """Write the attempt down; a later word on the same attempt replaces the earlier one."""

@@ -1,35 +1,41 @@
-"""`GET /v1/models`: what a key may ask for, and whether it can be served now. Nothing of the operator's insides."""
+"""`GET /v1/models`: what a key may ask for, and whether it can be served now. Nothing of the operator's insides.
+
+One list in the three shapes that clients ask for: OpenAI's; Anthropic's when `anthropic-version` is sent; OpenAI's with
+Codex's `models` beside it when `client_version` is in the query. Sources: the types of the official SDKs; Codex's
+`ModelInfo` as its client decodes it.
+"""
+
+from hashlib import blake2b
+from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
+from farebox.base.clock import rfc3339
 from farebox.base.errors import Problem
-from farebox.catalog.model import Catalog, Model
-from farebox.dataplane.parts import Headers, Parts
+from farebox.catalog.model import SCOPES_OF_WORKLOAD, Catalog, Model
+from farebox.dataplane.asgi import Exchange, header
+from farebox.dataplane.parts import Parts
 from farebox.identity.authenticate import require_scope
 from farebox.identity.model import KeyRecord
 from farebox.routing.rules import AccountStates, choose
 
 SCOPE = "models.read"
-# Which scope a key needs to call models of a workload.
-_SCOPES_OF_WORKLOAD = {
-    "text": {"chat.completions", "responses", "messages"},
-    "coding": {"chat.completions", "responses", "messages"},
-    "image": {"images"},
-    "video": {"videos"},
-    "audio": {"audio"},
-    "embedding": {"embeddings"},
-}
+# Anthropic's own bound of one page.
+MAX_PAGE = 1_000
+
+Pairs = list[tuple[bytes, bytes]]
 
 
 def visible(model: Model, key: KeyRecord) -> bool:
     """Whether the key's allowed models and scopes permit the model."""
     if key.allowed_models is not None and model.model_id not in key.allowed_models:
         return False
-    return bool(_SCOPES_OF_WORKLOAD[model.workload] & key.scopes)
+    return bool(SCOPES_OF_WORKLOAD[model.workload] & key.scopes)
 
 
 def listed(catalog: Catalog, model: Model, state_of: AccountStates) -> dict[str, object]:
-    """A model in OpenAI's shape, with `display_name`, `provider_ready` and, where it is not, the `reason`."""
+    """A model in OpenAI's shape, with `display_name`, `workload`, `provider_ready` and, where it is not, the reason."""
     choice = choose(catalog, model, state_of)
     fields: dict[str, object] = {
         "id": model.model_id,
@@ -37,27 +43,106 @@ def listed(catalog: Catalog, model: Model, state_of: AccountStates) -> dict[str,
         "created": model.created,
         "owned_by": model.owned_by,
         "display_name": model.display_name,
+        "workload": model.workload,
         "provider_ready": bool(choice.routes),
     }
     return fields if choice.routes else {**fields, "reason": choice.reason}
 
 
-async def list_models(parts: Parts, headers: Headers) -> bytes:
-    """The list for this key."""
-    key = await parts.authenticate(headers)
+def as_anthropic(model: Model, fields: dict[str, object]) -> dict[str, object]:
+    """The same in Anthropic's shape (`ModelInfo`)."""
+    names = ("display_name", "workload", "provider_ready", "reason")
+    shown: dict[str, object] = {name: fields[name] for name in names if name in fields}
+    return {
+        "type": "model",
+        "id": model.model_id,
+        "created_at": rfc3339(model.created * 1_000_000),
+        "max_input_tokens": model.context_tokens,
+        "max_tokens": model.max_output_tokens,
+        **shown,
+    }
+
+
+def as_codex(model: Model, place: int) -> dict[str, object]:
+    """The same as Codex reads it (`ModelInfo`): what is not known of a model is left to Codex's own defaults."""
+    efforts = ("low", "medium", "high")
+    return {
+        "slug": model.model_id,
+        "display_name": model.display_name,
+        "description": model.display_name,
+        "default_reasoning_level": "medium",
+        "supported_reasoning_levels": [{"effort": effort, "description": effort} for effort in efforts],
+        "shell_type": "shell_command",
+        "visibility": "list",
+        "supported_in_api": True,
+        "priority": place,
+        "base_instructions": "",
+        "supports_reasoning_summaries": True,
+        "support_verbosity": False,
+        "truncation_policy": {"mode": "tokens", "limit": 10_000},
+        "supports_parallel_tool_calls": True,
+        "context_window": model.context_tokens,
+        "experimental_supported_tools": [],
+    }
+
+
+async def list_models(parts: Parts, exchange: Exchange) -> tuple[bytes, Pairs]:
+    """The list for this key, and the headers that go with it."""
+    key = await parts.authenticate(exchange.headers)
     require_scope(key, SCOPE)
     catalog = parts.catalog()
     models = [model for model in catalog.models.values() if visible(model, key)]
-    found = [listed(catalog, model, parts.accounts.state) for model in models]
-    return msgspec.json.encode({"object": "list", "data": found})
+    query = parse_qs(exchange.query)
+    if header(exchange.headers, b"anthropic-version") is not None:
+        document = _anthropic_page(catalog, models, parts.accounts.state, query)
+    else:
+        found = [listed(catalog, model, parts.accounts.state) for model in models]
+        document = {"object": "list", "data": found}
+        if "client_version" in query:
+            texts = [model for model in models if model.workload in ("text", "coding")]
+            document["models"] = [as_codex(model, place) for place, model in enumerate(texts)]
+    body = msgspec.json.encode(document)
+    tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'.encode()
+    return body, [(b"etag", tag), (b"x-models-etag", tag), (b"cache-control", b"private, no-cache")]
 
 
-async def show_model(parts: Parts, headers: Headers, model_id: str) -> bytes:
+def _anthropic_page(
+    catalog: Catalog, models: list[Model], state_of: AccountStates, query: dict[str, list[str]]
+) -> dict[str, Any]:
+    """A page by `after_id` or `before_id`, of `limit` models. Raises Problem `invalid_request`."""
+    limit = _limit_of(query)
+    ids = [model.model_id for model in models]
+    first, last = 0, len(models)
+    if after := query.get("after_id"):
+        first = ids.index(after[0]) + 1 if after[0] in ids else last
+    if before := query.get("before_id"):
+        last = ids.index(before[0]) if before[0] in ids else first
+        first = max(first, last - limit)
+    page = models[first : min(last, first + limit)]
+    return {
+        "data": [as_anthropic(model, listed(catalog, model, state_of)) for model in page],
+        "has_more": first + len(page) < last if "before_id" not in query else first > 0,
+        "first_id": page[0].model_id if page else None,
+        "last_id": page[-1].model_id if page else None,
+    }
+
+
+def _limit_of(query: dict[str, list[str]]) -> int:
+    text = query.get("limit", [str(MAX_PAGE)])[0]
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= MAX_PAGE):
+        raise Problem("invalid_request", f"`limit` is a whole number from 1 to {MAX_PAGE}.", param="limit")
+    return int(text)
+
+
+async def show_model(parts: Parts, exchange: Exchange, model_id: str) -> bytes:
     """One model. Raises Problem `model_not_found`."""
-    key = await parts.authenticate(headers)
+    key = await parts.authenticate(exchange.headers)
     require_scope(key, SCOPE)
     catalog = parts.catalog()
     model = catalog.model(model_id)
     if model is None or not visible(model, key):
         raise Problem("model_not_found", f"There is no model {model_id[:100]!r} for this key.", param="model")
-    return msgspec.json.encode(listed(catalog, model, parts.accounts.state))
+    fields = listed(catalog, model, parts.accounts.state)
+    if header(exchange.headers, b"anthropic-version") is not None:
+        fields = as_anthropic(model, fields)
+    return msgspec.json.encode(fields)

@@ -21,13 +21,13 @@ from farebox.dataplane.call import Memo, Watermark
 from farebox.dataplane.rules import Ending, Facts, bill_of, judge
 from farebox.dataplane.settle import RECORD_CALL, as_late_settlement, completed
 from farebox.dataplane.spool import Spool
-from farebox.dialects.openai_chat.usage import MISSING
+from farebox.dialects.usage import MISSING
 from farebox.ledger.batcher import LAST_STEP, Batcher, LedgerFault, Rider
 from farebox.ledger.commands import Command, Lose, Release, Settle, WriteOff
 from farebox.ledger.lifecycle import HoldState
 from farebox.ledger.outcomes import Reason, Refusal
 from farebox.ledger.owners import Orphan, find_gone_owners, orphans_of
-from farebox.records.call import CallRow
+from farebox.records.call import CallRow, usage_columns
 
 Connection = psycopg.AsyncConnection[tuple[object, ...]]
 LoadPrice = Callable[[Connection, str], Awaitable[Price]]
@@ -162,8 +162,8 @@ class Recoverer:
         row = _row(orphan, memo, now_micros, verdict.rule)
         row.evidence, row.service_tier = verdict.evidence, mark.service_tier
         row.cost_nanos, row.request_counted = bill.cost_nanos, verdict.count_request
-        for name in verdict.usage.__struct_fields__:
-            setattr(row, name, getattr(verdict.usage, name))
+        for name, value in usage_columns(verdict.usage).items():
+            setattr(row, name, value)
         return await self._accepted(command, row)
 
     def _overdue(self, orphan: Orphan) -> bool:

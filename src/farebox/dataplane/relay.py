@@ -10,14 +10,19 @@ from typing import Any
 import msgspec
 
 from farebox.base.errors import Problem
-from farebox.dataplane.asgi import Pairs
+from farebox.base.ids import show_call
+from farebox.dataplane.answer import dropped_pair
+from farebox.dataplane.asgi import Exchange, Pairs
 from farebox.dataplane.call import Call, Watermark
 from farebox.dataplane.forward import CallFailed, Forwarding
-from farebox.dataplane.parts import Parts, Receive, Send
+from farebox.dataplane.parts import Parts
 from farebox.dataplane.rules import Ending
+from farebox.dataplane.sending import StreamSending
 from farebox.dataplane.streams import Progress
-from farebox.dialects.openai_chat.stream import ChatFold, Fate
-from farebox.dialects.sse import COMMENT_KEEP_ALIVE, EventSplitter
+from farebox.dialects.port import Broken
+from farebox.dialects.sse import EventSplitter
+from farebox.dialects.translate import Passage
+from farebox.dialects.usage import MISSING
 from farebox.providers.client import FailureKind, UpstreamFailure, UpstreamResponse
 
 _STREAM_HEADERS = [
@@ -32,33 +37,36 @@ FINISH_SECONDS = 10.0
 class Relay:
     """One streamed answer on its way to one client."""
 
-    def __init__(self, parts: Parts, call: Call, headers: Pairs, *, receive: Receive, send: Send) -> None:
+    def __init__(self, parts: Parts, call: Call, headers: Pairs, *, exchange: Exchange, sending: StreamSending) -> None:
         self._parts = parts
         self._call = call
         self._headers = headers
-        self._receive = receive
-        self._send = send
+        self._receive = exchange.receive
+        self._send = exchange.send
+        self.sending = sending
+        self._told = call.told(wants_usage=sending.wants_usage)
         self._loop = asyncio.get_running_loop()
         self._begin_attempt()
         self._began_at = self._sent_at = self._loop.time()
         self._sending_since: float | None = None
         self._sender: asyncio.Task[Any] | None = None
         self._interrupted = False
-        self._comment: asyncio.Task[None] | None = None
+        self._keep_alive: asyncio.Task[None] | None = None
         self._left_at: float | None = None
         self._draining = False
         self._guard: asyncio.Timeout | None = None
         self._abort_kind: FailureKind | None = None
-        self._forwarding = Forwarding(parts, call, gone=lambda: self._left_at is not None)
+        self._forwarding = Forwarding(parts, call, sending, gone=lambda: self._left_at is not None)
         self._marked_bytes = 0
         self._attempt_began_at: float | None = None
         self._relayed = False
         self._over = False
+        self._dropped_told = False
         self.started = False
         self.failure: Problem | None = None
 
     def _begin_attempt(self) -> None:
-        self.fold = ChatFold()
+        self.passage: Passage | None = None
         self._splitter = EventSplitter(self._parts.bounds.max_event_bytes)
         self._heard_at: float | None = None
 
@@ -105,6 +113,7 @@ class Relay:
         if self._left_at is not None and not self._draining:
             return Ending.CLIENT_LEFT
         self._attempt_began_at = self._loop.time()
+        self.passage = passage = self.sending.passage(self._forwarding.outgoing, self._told)
         try:
             async with asyncio.timeout(None) as self._guard:
                 async for chunk in response.chunks():
@@ -113,10 +122,11 @@ class Relay:
                         return self._broken("garbage")
                     if self._splitter.overflowed:
                         return self._ended_by(FailureKind.TOO_LARGE)
-                    if self.fold.done:
+                    if passage.done:
                         break
                 if self._splitter.rest.strip() and not await self._take([self._splitter.rest + b"\n\n"]):
                     return self._broken("garbage")
+                await self._pass_on(passage.close())
         except TimeoutError:
             return self._ended_by(self._abort_kind)
         except UpstreamFailure as failure:
@@ -128,7 +138,7 @@ class Relay:
     def _ended_by(self, kind: FailureKind | None) -> Ending | None:
         """The bytes are over; `kind` is how, if the answer did not come whole (None: we hung up for the client)."""
         self._note_fold()
-        if self.fold.complete(self._call.admission.request.choices):
+        if self._complete():
             return Ending.ANSWERED if self._left_at is None else Ending.ANSWERED_UNSEEN
         if self._left_at is not None and kind is None:
             return Ending.CLIENT_LEFT
@@ -141,7 +151,7 @@ class Relay:
         return None
 
     def _broken(self, outcome: str) -> Ending | None:
-        if self.fold.complete(self._call.admission.request.choices):
+        if self._complete():
             return self._ended_by(None)  # the client has the whole answer; what follows it is not part of one
         if not self._relayed:
             self._forwarding.broke(outcome)
@@ -150,33 +160,56 @@ class Relay:
         self.failure = _cut_problem(FailureKind.CUT)
         return Ending.CUT
 
+    def _complete(self) -> bool:
+        return self.passage is not None and self.passage.complete(self._call.admission.choices)
+
     async def _take(self, events: list[bytes]) -> bool:
         """Fold events and pass on what the client may see; False when the stream has broken."""
-        onward, whole = [], True
+        passage = self.passage
+        assert passage is not None, "bytes come by a passage"
+        onward, whole = bytearray(), True
         for event in events:
-            fate = self.fold.feed(event)
-            if fate is Fate.RELAY:
-                onward.append(event)
-            elif fate is Fate.BROKEN:
+            try:
+                onward += passage.feed(event)
+            except Broken:
                 whole = False
                 break
-        if onward:
-            if self._call.first_byte_at is None:
-                self._call.first_byte_at = self._parts.clock()
-            self._relayed = True
-            await self.write(onward[0] if len(onward) == 1 else b"".join(onward))
+        await self._pass_on(bytes(onward))
         return whole
 
+    async def _pass_on(self, body: bytes) -> None:
+        if not body:
+            return
+        if self._call.first_byte_at is None:
+            self._call.first_byte_at = self._parts.clock()
+        self._relayed = True
+        await self.write(body)
+
     def _note_fold(self) -> None:
-        fold, call = self.fold, self._call
-        call.delivered_bytes, call.reported, call.service_tier = fold.delivered_bytes, fold.reported, fold.service_tier
+        passage, call = self.passage, self._call
+        if passage is None:
+            call.delivered_bytes, call.reported, call.service_tier = 0, MISSING, None
+            return
+        call.delivered_bytes, call.reported = passage.delivered_bytes, passage.reported
+        call.service_tier = passage.service_tier
+
+    @property
+    def untold(self) -> set[str]:
+        """What was dropped and did not come into the headers: they went before the route or the answer was known."""
+        found = set() if self.passage is None else set(self.passage.dropped)
+        return found if self._dropped_told or self.passage is None else found.union(self._forwarding.outgoing.dropped)
+
+    def error_events(self, problem: Problem) -> bytes:
+        """What ends a stream that failed, in the client's dialect."""
+        surface = self.sending.surface
+        return surface.error_events(problem, show_call(self._call.call_id), self._told, self._relayed)
 
     # ── the client's side ─────────────────────────────────────────────────────────────────────────────────────────
 
     async def write(self, body: bytes, *, last: bool = False) -> None:
         """Send to the client, if it is still there; the headers go before the first byte."""
-        if self._comment is not None and not self._comment.done():
-            await asyncio.wait([self._comment])
+        if self._keep_alive is not None and not self._keep_alive.done():
+            await asyncio.wait([self._keep_alive])
         if self._left_at is None:
             await self._write(body, last=last)
 
@@ -187,6 +220,9 @@ class Relay:
             if not self.started:
                 self.started = True
                 headers = [*self._headers, *_STREAM_HEADERS]
+                if self._relayed and self._forwarding.outgoing.dropped:
+                    headers.append(dropped_pair(self._parts, self._forwarding.outgoing.dropped))
+                    self._dropped_told = True
                 await self._send({"type": "http.response.start", "status": 200, "headers": headers})
             await self._send({"type": "http.response.body", "body": body, "more_body": not last})
         except asyncio.CancelledError:
@@ -233,7 +269,7 @@ class Relay:
     # ── the ticker's side ─────────────────────────────────────────────────────────────────────────────────────────
 
     def tick(self, now_seconds: float) -> None:
-        """Once a second: a comment for a client that waits, an end for what has waited too long."""
+        """Once a second: a keep-alive for a client that waits, an end for what has waited too long."""
         waits, bounds = self._forwarding.waits, self._parts.bounds
         if self._left_at is not None and now_seconds - self._left_at > bounds.drain_timeout_seconds:
             self._abort(None)
@@ -244,11 +280,11 @@ class Relay:
         elif self._attempt_began_at is not None and (kind := self._overdue(self._attempt_began_at, now_seconds)):
             self._abort(kind)
         elif self._left_at is None and now_seconds - self._sent_at >= bounds.keep_alive_seconds:
-            self._comment = asyncio.create_task(self._send_comment(), name="keep-alive")
+            self._keep_alive = asyncio.create_task(self._send_keep_alive(), name="keep-alive")
 
-    async def _send_comment(self) -> None:
+    async def _send_keep_alive(self) -> None:
         if not self._over:
-            await self._write(COMMENT_KEEP_ALIVE)
+            await self._write(self.sending.surface.keep_alive())
 
     def _overdue(self, attempt_began_at: float, now_seconds: float) -> FailureKind | None:
         waits = self._forwarding.waits
@@ -265,14 +301,15 @@ class Relay:
 
     def progress(self) -> Progress | None:
         """The watermark, if more was delivered since it was last asked for."""
-        if self.fold.delivered_bytes == self._marked_bytes:
+        passage = self.passage
+        if passage is None or passage.delivered_bytes == self._marked_bytes:
             return None
-        self._marked_bytes = self.fold.delivered_bytes
+        self._marked_bytes = passage.delivered_bytes
         route = self._call.route
         mark = Watermark(
-            delivered_bytes=self.fold.delivered_bytes,
-            reported=self.fold.reported,
-            service_tier=self.fold.service_tier,
+            delivered_bytes=passage.delivered_bytes,
+            reported=passage.reported,
+            service_tier=passage.service_tier,
             route_id=route.route_id,
             provider_id=route.provider_id,
             price_version=route.price.price_version if route.price else "",

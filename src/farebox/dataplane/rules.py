@@ -12,7 +12,7 @@ from farebox.base.usage import Usage
 from farebox.catalog.model import Route
 from farebox.catalog.rules import charge_nanos
 from farebox.dataplane.admit import BYTES_PER_TOKEN_FOR_CHARGES, BYTES_PER_TOKEN_FOR_COSTS, estimated_usage
-from farebox.dialects.openai_chat.usage import Reported
+from farebox.dialects.usage import Reported
 
 Evidence = Literal["A", "B", "C", "D"]
 

@@ -7,7 +7,7 @@ import structlog
 
 from farebox.base.errors import Problem
 from farebox.base.ids import show_call, step_id
-from farebox.dataplane.call import DIALECT, Call
+from farebox.dataplane.call import Call
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.rules import Bill, Ending, Facts, Verdict, bill_of, judge
 from farebox.dataplane.spool import Evidence
@@ -15,7 +15,7 @@ from farebox.ledger.batcher import LAST_STEP, LedgerFault, LedgerUnavailable, Ri
 from farebox.ledger.commands import Release, Settle
 from farebox.ledger.lifecycle import HoldState
 from farebox.ledger.outcomes import Answer, Reason, Refusal
-from farebox.records.call import CallRow, CallStatus, encode_attempts
+from farebox.records.call import CallRow, CallStatus, encode_attempts, usage_columns
 
 RECORD_CALL = "record_call"
 
@@ -141,21 +141,14 @@ def row_of(call: Call, verdict: Verdict, bill: Bill, *, finished_at: int, error_
         model_id=call.admission.model.model_id,
         route_id=call.route.route_id,
         provider_id=call.route.provider_id,
-        dialect=DIALECT,
-        streamed=call.admission.request.stream,
+        dialect=call.admission.dialect,
+        streamed=call.admission.streamed,
         status="released" if usage is None else "settled",
         rule=verdict.rule,
         evidence=verdict.evidence,
         error_code=error_code,
         price_version=call.route.price.price_version if call.route.price else "",
         service_tier=call.service_tier,
-        input_tokens=usage.input_tokens if usage else 0,
-        cached_input_tokens=usage.cached_input_tokens if usage else 0,
-        cache_write_5m_tokens=usage.cache_write_5m_tokens if usage else 0,
-        cache_write_1h_tokens=usage.cache_write_1h_tokens if usage else 0,
-        output_tokens=usage.output_tokens if usage else 0,
-        reasoning_tokens=usage.reasoning_tokens if usage else 0,
-        requests=usage.requests if usage else 0,
         held_nanos=call.admission.hold_nanos,
         charge_nanos=bill.charge_nanos,
         absorbed_nanos=0,
@@ -166,6 +159,7 @@ def row_of(call: Call, verdict: Verdict, bill: Bill, *, finished_at: int, error_
         started_at=call.started_at,
         finished_at=finished_at,
         first_byte_ms=first_byte_ms,
+        **usage_columns(usage),
     )
 
 

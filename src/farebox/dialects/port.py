@@ -143,7 +143,8 @@ class Inexpressible(Exception):
 
 
 class Surface(NamedTuple):
-    """A dialect towards clients. `scope`: what a key needs. `max_tokens_param`: how errors call the output limit."""
+    """A dialect towards clients. `scope`: what a key needs. `forwarded_headers` and `forwarded_query`
+    (`name=value`) are what a provider of the same dialect gets of the client's own."""
 
     name: DialectName
     scope: str
@@ -155,6 +156,8 @@ class Surface(NamedTuple):
     error_body: Callable[[Problem, str], bytes]
     error_events: Callable[[Problem, str, Told, bool], bytes]
     keep_alive: Callable[[], bytes]
+    forwarded_headers: tuple[str, ...] = ()
+    forwarded_query: tuple[str, ...] = ()
 
 
 class Upstream(NamedTuple):

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from farebox.base.clock import MICROS_PER_SECOND, Clock
-from farebox.catalog.model import Provider
+from farebox.catalog.model import AuthHeader, Provider, auth_of
 
 # After an upstream 401, 402 or 403 the key is not tried again for so long: somebody has to mend the account first.
 REST_SECONDS = 60
@@ -29,6 +29,13 @@ class Endpoint(NamedTuple):
 
     base_url: str
     api_key: str | None
+    auth: AuthHeader = "bearer"
+
+    @property
+    def credential(self) -> tuple[str, str]:
+        """The header that carries the key. Only where there is one."""
+        assert self.api_key is not None, "a provider without a key gets no header for it"
+        return ("authorization", f"Bearer {self.api_key}") if self.auth == "bearer" else (self.auth, self.api_key)
 
     def __repr__(self) -> str:
         return f"Endpoint({self.base_url!r})"
@@ -59,9 +66,9 @@ class Accounts:
             return Endpoint(provider.base_url, None)
         key = self._environment.get(provider.api_key_env)
         if key:
-            return Endpoint(provider.base_url, key)
+            return Endpoint(provider.base_url, key, auth_of(provider))
         if self._sandbox is not None:
-            return Endpoint(self._sandbox.base_url, self._sandbox.api_key)
+            return Endpoint(self._sandbox.base_url, self._sandbox.api_key, auth_of(provider))
         return None
 
     def plays_sandbox(self, provider: Provider) -> bool:

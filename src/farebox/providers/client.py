@@ -14,6 +14,7 @@ from yarl import URL
 
 from farebox.base.limits import Timeouts
 from farebox.catalog.model import Provider
+from farebox.dialects.port import Target
 from farebox.providers.accounts import Endpoint
 
 USER_AGENT = "farebox"
@@ -146,11 +147,11 @@ class UpstreamClient:
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
-        self._targets: dict[tuple[Endpoint, str], tuple[URL, CIMultiDict[str]]] = {}
+        self._targets: dict[tuple[Endpoint, Target], tuple[URL, CIMultiDict[str]]] = {}
 
-    async def post(self, endpoint: Endpoint, path: str, body: bytes, waits: Waits) -> UpstreamResponse:
+    async def post(self, endpoint: Endpoint, target: Target, body: bytes, waits: Waits) -> UpstreamResponse:
         """Send and wait for the headers of the answer, whatever its status. Raises UpstreamFailure."""
-        url, headers = self._target(endpoint, path)
+        url, headers = self._target(endpoint, target)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=waits.connect)
         try:
             async with asyncio.timeout(waits.first_byte):
@@ -167,16 +168,18 @@ class UpstreamClient:
             raise UpstreamFailure(FailureKind.CUT) from error
         return UpstreamResponse(response)
 
-    def _target(self, endpoint: Endpoint, path: str) -> "tuple[URL, CIMultiDict[str]]":
-        """The address and headers of calls to an endpoint, made once: they are the same for each."""
-        found = self._targets.get((endpoint, path))
+    def _target(self, endpoint: Endpoint, target: Target) -> "tuple[URL, CIMultiDict[str]]":
+        """The address and headers of calls to an endpoint, made once: they are the same for most calls."""
+        found = self._targets.get((endpoint, target))
         if found is None:
             headers = CIMultiDict(_HEADERS)
+            headers.update(target.headers)
             if endpoint.api_key is not None:
-                headers["authorization"] = f"Bearer {endpoint.api_key}"
+                headers.update([endpoint.credential])
             if len(self._targets) >= MAX_TARGETS:
                 self._targets.clear()
-            found = self._targets[endpoint, path] = URL(endpoint.base_url.rstrip("/") + path), headers
+            url = URL(endpoint.base_url.rstrip("/") + target.path, encoded=True)
+            found = self._targets[endpoint, target] = url, headers
         return found
 
     async def close(self) -> None:

@@ -1,0 +1,82 @@
+"""`POST /v1/messages/count_tokens`: how many input tokens a request would have. Nothing is charged or held.
+
+Where a route's provider speaks Messages, it counts; otherwise, and when it does not answer, our own estimate is given,
+said to be one in the header `X-<Brand>-Estimated`.
+"""
+
+import asyncio
+from uuid import UUID
+
+from farebox.catalog.model import Catalog, Provider, Route, profile_of
+from farebox.dataplane.admit import BYTES_PER_TOKEN_FOR_CHARGES, check_size, find_model
+from farebox.dataplane.asgi import Exchange, id_headers, read_body, send_whole
+from farebox.dataplane.parts import Parts
+from farebox.dataplane.spend import place, with_forwarded
+from farebox.dialects.anthropic_messages import COUNT_PATH, count_body, native_count_body, read_count_request
+from farebox.dialects.port import Edits, Target
+from farebox.dialects.registry import MESSAGES
+from farebox.dialects.request import Request
+from farebox.identity.authenticate import require_scope
+from farebox.providers.client import MAX_ERROR_BODY_BYTES, UpstreamFailure, waits_for
+from farebox.routing.rules import choose, refuse_without_route
+
+# Claude Code waits for a count before it goes on; an estimate now is better than a count too late.
+COUNT_SECONDS = 5.0
+# What a picture or a file is taken for when nobody counts it.
+TOKENS_PER_MEDIA_PART = 1_500
+
+
+async def count_tokens(parts: Parts, exchange: Exchange, call_id: UUID) -> None:
+    """Serve one request. Raises Problem before anything was sent."""
+    key = await parts.authenticate(exchange.headers)
+    require_scope(key, MESSAGES.scope)
+    body = await read_body(exchange.receive, exchange.headers, parts.bounds)
+    request = with_forwarded(MESSAGES, read_count_request(body), exchange)
+    catalog = parts.catalog()
+    model = find_model(catalog, key, request.model)
+    check_size(request.size, parts.limits)
+    choice = choose(catalog, model, parts.accounts.state)
+    refuse_without_route(model.model_id, choice)
+    headers = [*id_headers(call_id), (b"content-type", b"application/json")]
+    with place(parts):
+        answer = await _counted(parts, catalog, choice.routes, request)
+    if answer is None:
+        answer = count_body(estimate(request))
+        headers.append((parts.brand.header("Estimated").encode(), b"true"))
+    headers.append((b"content-length", str(len(answer)).encode()))
+    await send_whole(exchange.send, 200, headers, answer)
+
+
+def estimate(request: Request) -> int:
+    """About how many input tokens: the published four bytes a token, and a usual picture for each part of media."""
+    size = request.size
+    return -(-size.text_bytes // BYTES_PER_TOKEN_FOR_CHARGES) + TOKENS_PER_MEDIA_PART * sum(size.media.values())
+
+
+async def _counted(parts: Parts, catalog: Catalog, routes: tuple[Route, ...], request: Request) -> bytes | None:
+    """The count of the first provider that speaks Messages; None when there is none or it does not say."""
+    for route in routes:
+        provider = catalog.providers[route.provider_id]
+        if MESSAGES.name in provider.dialects:
+            return await _asked(parts, route, provider, request)
+    return None
+
+
+async def _asked(parts: Parts, route: Route, provider: Provider, request: Request) -> bytes | None:
+    endpoint = parts.accounts.endpoint(provider)
+    if endpoint is None:
+        return None
+    path = f"{COUNT_PATH}?{request.query}" if request.query else COUNT_PATH
+    headers = {"anthropic-version": "2023-06-01", **dict(request.headers)}
+    body = native_count_body(request, Edits(route.upstream_model, 0, profile_of(provider)))
+    waits = waits_for(provider, parts.timeouts)
+    try:
+        async with asyncio.timeout(COUNT_SECONDS):
+            response = await parts.client.post(endpoint, Target(path, tuple(headers.items())), body, waits)
+            try:
+                found = await response.body(MAX_ERROR_BODY_BYTES)
+            finally:
+                response.close()
+    except (UpstreamFailure, TimeoutError):
+        return None
+    return found if response.status == 200 else None

@@ -1,0 +1,132 @@
+"""What goes to a provider: the request as it came where the provider speaks the client's dialect, else translated.
+
+Pure. A route whose provider cannot do what the request needs is not asked: `Inexpressible` says what it is.
+"""
+
+from typing import NamedTuple, Protocol
+
+from farebox.base.errors import Problem
+from farebox.catalog.model import Model, Provider, Route, profile_of
+from farebox.dialects.canonical.conversation import Conversation
+from farebox.dialects.port import Edits, Inexpressible, Surface, Target, Told, Upstream
+from farebox.dialects.registry import UPSTREAMS
+from farebox.dialects.request import Request
+from farebox.dialects.translate import Passage, Translation, Untouched
+
+# Names in the header that tells what was dropped; more would make it longer than some clients read.
+MAX_DROPPED_NAMES = 32
+
+
+class Outgoing(NamedTuple):
+    """One request as one provider gets it. `native`: both sides speak the same dialect, so the answer's bytes pass."""
+
+    target: Target
+    body: bytes
+    upstream: Upstream
+    native: bool
+    dropped: tuple[str, ...] = ()
+
+
+class Sending(Protocol):
+    """How the request of a call is put for a route."""
+
+    def prepare(self, route: Route, provider: Provider) -> Outgoing:
+        """The request for this route. Raises Inexpressible, or Problem when the request itself is at fault."""
+
+
+class StreamSending(Sending, Protocol):
+    """How a call is put whose answer is a stream of events. `surface`: the dialect of its errors and keep-alives."""
+
+    surface: Surface
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the client asked for an event with usage."""
+
+    def passage(self, outgoing: Outgoing, told: Told) -> Passage:
+        """The way of a stream that answers this request."""
+
+
+class TextSending:
+    """A text request. What was made for a route is kept for when it is sent."""
+
+    def __init__(self, surface: Surface, request: Request, *, model: Model, output_limit: int) -> None:
+        self.surface = surface
+        self.request = request
+        self._model = model
+        self._output_limit = output_limit
+        self._conversation: Conversation | None = None
+        self._last: tuple[str, Outgoing] | None = None
+
+    def prepare(self, route: Route, provider: Provider) -> Outgoing:
+        """The request for this route. Raises Inexpressible, or Problem when the request itself is at fault."""
+        if self._last is not None and self._last[0] == route.route_id:
+            return self._last[1]
+        edits = Edits(route.upstream_model, self._output_limit, profile_of(provider))
+        native = self.surface.name in provider.dialects
+        upstream = UPSTREAMS[self.surface.name if native else provider.dialects[0]]
+        outgoing = self._native(upstream, edits) if native else self._translated(upstream, edits)
+        self._last = route.route_id, outgoing
+        return outgoing
+
+    @property
+    def wants_usage(self) -> bool:
+        """Whether the client asked for an event with usage."""
+        return self.request.wants_usage
+
+    def _native(self, upstream: Upstream, edits: Edits) -> Outgoing:
+        request = self.request
+        for tool in request.size.server_tools:
+            # The provider bills each use, so without a ceiling there is no worst-case price.
+            if tool not in self._model.server_tool_ceilings:
+                raise Inexpressible(f"server_tool:{tool}", "tools")
+        path, defaults = upstream.target(edits.model, request.stream)
+        headers = {**dict(defaults), **dict(request.headers)}
+        target = Target(f"{path}?{request.query}" if request.query else path, tuple(headers.items()))
+        return Outgoing(target, upstream.native_body(request, edits), upstream, native=True)
+
+    def _translated(self, upstream: Upstream, edits: Edits) -> Outgoing:
+        if self._conversation is None:
+            self._conversation = self.surface.decode_request(self.request)
+        encoded = upstream.encode_request(self._conversation, edits, self.request.stream)
+        target = upstream.target(edits.model, self.request.stream)
+        return Outgoing(target, encoded.body, upstream, native=False, dropped=encoded.dropped)
+
+    def passage(self, outgoing: Outgoing, told: Told) -> Passage:
+        """The way of a stream that answers this request."""
+        if outgoing.native:
+            return Untouched(self.surface.new_fold(), told)
+        return Translation(outgoing.upstream.new_decoder(), self.surface.new_encoder(told))
+
+
+def first_expressible(sending: Sending, routes: tuple[Route, ...], providers: "ProviderOf") -> tuple[Route, ...]:
+    """The routes from the first that can do what the request needs. Raises Problem when none can."""
+    missing: Inexpressible | None = None
+    for place, route in enumerate(routes):
+        provider = providers(route.provider_id)
+        if provider is None:
+            continue
+        try:
+            sending.prepare(route, provider)
+        except Inexpressible as error:
+            missing = missing or error
+        else:
+            return routes[place:]
+    assert missing is not None, "a route that may serve has a provider"
+    what = f"`{missing.param}` ({missing.feature})" if missing.param else missing.feature
+    message = (
+        f"No provider of this model can do what the request asks for: {what}. Leave it out, or choose another model."
+    )
+    raise Problem("invalid_request", message, param=missing.param, facts={"feature": missing.feature})
+
+
+class ProviderOf(Protocol):
+    """Looks a provider up."""
+
+    def __call__(self, provider_id: str) -> Provider | None: ...
+
+
+def dropped_value(names: tuple[str, ...] | list[str]) -> bytes:
+    """The names as a header's value: whatever a client called its fields, nothing but plain names gets in."""
+    clean = sorted({"".join(c for c in name if c.isascii() and (c.isalnum() or c in "_.:-"))[:64] for name in names})
+    return ", ".join(name for name in clean[:MAX_DROPPED_NAMES] if name).encode()
