@@ -3,6 +3,10 @@
 from typing import Any, Final, NoReturn
 
 from farebox.dialects.openai_chat.answer import read_answer
+from farebox.dialects.openai_chat.decode_reply import decode_reply
+from farebox.dialects.openai_chat.decode_request import decode_request
+from farebox.dialects.openai_chat.encode_reply import encode_reply
+from farebox.dialects.openai_chat.encode_request import encode_request
 from farebox.dialects.openai_chat.errors import error_body, error_events, keep_alive, read_error
 from farebox.dialects.openai_chat.request import native_body, read_request
 from farebox.dialects.openai_chat.stream import ChatFold
@@ -17,7 +21,7 @@ def target(model: str, stream: bool) -> Target:
 
 
 def _untranslated(*_: Any) -> NoReturn:
-    """Chat is only relayed between equal dialects."""
+    """Chat streams are only relayed between equal dialects."""
     raise Inexpressible("translation")
 
 
@@ -25,8 +29,8 @@ SURFACE: Final = Surface(
     name="openai_chat",
     scope="chat.completions",
     read_request=read_request,
-    decode_request=_untranslated,
-    encode_reply=_untranslated,
+    decode_request=decode_request,
+    encode_reply=encode_reply,
     new_encoder=_untranslated,
     new_fold=ChatFold,
     error_body=error_body,
@@ -37,9 +41,9 @@ UPSTREAM: Final = Upstream(
     name="openai_chat",
     target=target,
     native_body=native_body,
-    encode_request=_untranslated,
+    encode_request=encode_request,
     read_answer=read_answer,
-    decode_reply=_untranslated,
+    decode_reply=decode_reply,
     new_decoder=_untranslated,
     read_error=read_error,
 )

@@ -1,0 +1,58 @@
+"""Canonical → chat → canonical is the identity, for requests and for answers."""
+
+from hypothesis import given
+
+from farebox.dialects.canonical.conversation import Conversation
+from farebox.dialects.canonical.reply import Finish, Reply
+from farebox.dialects.openai_chat.decode_reply import decode_reply
+from farebox.dialects.openai_chat.decode_request import decode_request
+from farebox.dialects.openai_chat.encode_reply import encode_reply
+from farebox.dialects.openai_chat.encode_request import encode_request
+from farebox.dialects.openai_chat.request import read_request
+from farebox.dialects.port import Edits, Profile, Told
+from tests.dialects.conversations import Switches, conversations, replies, usages
+
+PROFILE = Profile(output_limit_field="max_completion_tokens", developer_role=True)
+EDITS = Edits("up", 99, PROFILE)
+TOLD = Told(model="m", stem="0" * 32, created=1, wants_usage=True)
+
+REQUESTS = Switches(
+    origin="openai_chat",
+    chat_order=True,  # a message has one place for each kind of part
+    with_document_urls=False,  # refused: `file` has no address
+    with_document_notes=False,  # dropped: Anthropic's
+    with_reasoning_ids=False,  # of Responses items
+    with_tool_media=False,  # moved into the message after the results
+    with_tool_errors=False,  # dropped: a tool message has no such field
+    with_top_k=False,  # dropped: OpenAI has none
+    with_budgets=False,  # dropped: OpenAI has efforts
+)
+ANSWERS = REQUESTS._replace(
+    one_text=True,  # an answer's content is one string
+    with_images=False,
+)
+CLASSES = ["input_tokens", "cached_input_tokens", "cache_write_5m_tokens", "output_tokens", "reasoning_tokens"]
+CLASSES += ["audio_input_tokens", "audio_output_tokens", "web_searches"]
+
+
+@given(conversations(REQUESTS))
+def test_a_request_reads_back_as_the_same_conversation(conversation: Conversation) -> None:
+    encoded = encode_request(conversation, EDITS, True)
+    assert encoded.dropped == ()
+    request = read_request(encoded.body)
+    assert (request.model, request.stream, request.wants_usage, request.output_limit) == ("up", True, True, 99)
+    assert decode_request(request) == conversation
+
+
+@given(
+    replies(
+        ANSWERS,
+        finishes=tuple(finish for finish in Finish if finish is not Finish.TOOL_CALLS),
+        usage=usages(*CLASSES),
+        with_logprobs=True,
+    )
+)
+def test_an_answer_reads_back_as_the_same_reply(reply: Reply) -> None:
+    encoded = encode_reply(reply, TOLD)
+    assert encoded.dropped == ()
+    assert decode_reply(encoded.body) == reply
