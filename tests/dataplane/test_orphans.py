@@ -104,7 +104,14 @@ def late_evidence(customer: Customer, hold_id: UUID, now_micros: int) -> Evidenc
     known = {"workspace_id": customer.workspace_id, "call_id": hold_id, "key_id": customer.key.record.key_id}
     route = {"model_id": "plain", "route_id": "one/plain", "provider_id": "one", "price_version": "one/plain@1"}
     facts = {"dialect": "openai_chat", "streamed": True, "idempotent": False, "attempts": "[]", "first_byte_ms": None}
-    ending = {"status": "settled", "rule": "provider_usage", "evidence": "A", "error_code": None, "service_tier": None}
+    ending = {
+        "status": "settled",
+        "rule": "provider_usage",
+        "evidence": "A",
+        "error_code": None,
+        "service_tier": None,
+        "units": None,
+    }
     usage = {"input_tokens": 7, "output_tokens": 3, "held_nanos": HELD_NANOS, "request_counted": True}
     times = {"started_at": now_micros, "finished_at": now_micros}
     row = CallRow(**(counts | known | route | facts | ending | usage | times))
