@@ -14,11 +14,22 @@ MAX_COUNTED_MODELS = 1000  # past it the attempts of all models start again at 1
 MAX_MODEL_CHARACTERS = 200
 
 
+class ReceivedFile(Struct, frozen=True):
+    """A file of a multipart body: `size` in bytes, `sha256` in hex."""
+
+    field: str
+    name: str
+    content_type: str
+    size: int
+    sha256: str
+
+
 class Call(Struct):
     """One request. `time` is Unix seconds; `attempt` counts requests for the same model since the log was cleared.
 
     `completed`: the whole answer was written. `client_disconnected`: the client left before. Neither: the sandbox hung
     up, or is still answering (`open`). `chunks_sent` counts the paced chunks of a stream, `bytes_sent` body bytes.
+    `n`, `size`, `quality` and `seconds` are as they were asked.
     """
 
     id: str
@@ -30,6 +41,10 @@ class Call(Struct):
     stream: bool = False
     stream_options: StreamOptions | None = None
     n: int | None = None
+    size: str | None = None
+    quality: str | None = None
+    seconds: str | None = None
+    files: tuple[ReceivedFile, ...] = ()
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
     status: int | None = None

@@ -1,7 +1,7 @@
 """One request and its answer on the wire: reading the body, and writing with the faults that are a matter of bytes."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import msgspec
@@ -38,6 +38,14 @@ class Exchange:
     async def read_body(self, pause_seconds: float = 0.0) -> bytes:
         """The request body, pausing before each read. Raises ClientGone, UpstreamError 413."""
         parts: list[bytes] = []
+        async for part in self.body_parts(pause_seconds):
+            parts.append(part)
+            if self.call.bytes_received > MAX_BODY_BYTES:
+                raise UpstreamError(413, f"The request body is larger than {MAX_BODY_BYTES} bytes.")
+        return b"".join(parts)
+
+    async def body_parts(self, pause_seconds: float = 0.0) -> AsyncIterator[bytes]:
+        """The request body as it arrives, of any size, pausing before each read. Raises ClientGone."""
         more = True
         while more:
             if pause_seconds:
@@ -45,12 +53,10 @@ class Exchange:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise ClientGone
-            parts.append(message.get("body", b""))
-            self.call.bytes_received += len(parts[-1])
+            part = message.get("body", b"")
+            self.call.bytes_received += len(part)
             more = message.get("more_body", False)
-            if self.call.bytes_received > MAX_BODY_BYTES:
-                raise UpstreamError(413, f"The request body is larger than {MAX_BODY_BYTES} bytes.")
-        return b"".join(parts)
+            yield part
 
     async def answer(self, status: int, body: bytes, headers: Headers | None = None) -> None:
         """A whole answer with its Content-Length. Raises ClientGone, HungUp."""
@@ -60,6 +66,21 @@ class Exchange:
     async def answer_json(self, value: Any) -> None:
         """A value as JSON, with status 200. Raises ClientGone, HungUp."""
         await self.answer(200, msgspec.json.encode(value))
+
+    async def transfer(
+        self, content_type: str, pieces: Iterable[bytes], *, status: int = 200, headers: Headers | None = None
+    ) -> None:
+        """Bytes that are no JSON and no events. The pieces are paced as chunks are; `error_mid_stream` closes the
+        connection. Chunked, unless the headers have a Content-Length. Raises ClientGone, HungUp."""
+        await self._start(status, content_type, headers or [])
+        write = self._write_disturbed if self.directives.disturbs_bytes else self._write_plain
+        for sent, piece in enumerate(pieces):
+            if sent == self.directives.error_mid_stream:
+                await self.connection.hang_up()
+            await self._pace(sent)
+            await write(piece)
+            self.call.chunks_sent += 1
+        await self._finish(b"")
 
     async def stream(self, stream: Stream) -> None:
         """Server-sent events, paced as the directives say. Raises ClientGone, HungUp."""
@@ -72,13 +93,17 @@ class Exchange:
         for sent, chunk in enumerate(stream.chunks):
             if sent == directives.error_mid_stream:
                 return await self._finish(self.error_event(directives))
-            if sent == directives.idle_after_chunks and directives.idle_seconds:
-                await self.connection.pause(directives.idle_seconds)
-            elif sent and directives.chunk_delay_seconds:
-                await self.connection.pause(directives.chunk_delay_seconds)
+            await self._pace(sent)
             await write(chunk)
             self.call.chunks_sent += 1
         return await self._finish(stream.closing)
+
+    async def _pace(self, sent: int) -> None:
+        directives = self.directives
+        if sent == directives.idle_after_chunks and directives.idle_seconds:
+            await self.connection.pause(directives.idle_seconds)
+        elif sent and directives.chunk_delay_seconds:
+            await self.connection.pause(directives.chunk_delay_seconds)
 
     async def _burst(self, stream: Stream) -> None:
         chunks = list(stream.chunks)

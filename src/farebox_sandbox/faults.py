@@ -21,6 +21,14 @@ HeaderName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+$", max_length=MAX_HEA
 HeaderValue = Annotated[str, Meta(pattern=r"^[\x20-\x7e]*$", max_length=MAX_HEADER_CHARACTERS)]
 
 
+class JobFailure(Struct, frozen=True, forbid_unknown_fields=True):
+    """How a job ends; `filtered` makes it the refusal of a content filter, where the API tells them apart."""
+
+    message: Text = "The sandbox was asked to fail this job."
+    code: Text = "internal_error"
+    filtered: bool = False
+
+
 class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything off by default. README.md explains each field, and a test compares the two lists."""
 
@@ -30,6 +38,11 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     chunks: Positive | None = None
     cached_tokens: Count = 0
     service_tier: Text | None = None
+    # jobs
+    job_seconds: Seconds = 1.0
+    job_fails: JobFailure | None = None
+    job_stuck: bool = False
+    job_expires_seconds: Seconds | None = None
     # when
     delay_seconds: Seconds = 0.0
     first_byte_delay_seconds: Seconds = 0.0
