@@ -1,25 +1,21 @@
-"""The ASGI application: the routes of all dialects and workloads, and the order of one chat call."""
+"""The ASGI application: the routes of all dialects and workloads, and what happens around each call."""
 
 import itertools
 import secrets
-import time
 
 import msgspec
 
 from farebox_sandbox import workloads
 from farebox_sandbox.calls import CallLog
-from farebox_sandbox.chunks import stream_of
 from farebox_sandbox.connection import ClientGone, HungUp
 from farebox_sandbox.control import Control
-from farebox_sandbox.core import GARBAGE_BODY, Core
+from farebox_sandbox.core import Core
+from farebox_sandbox.dialects.chat import CHAT
+from farebox_sandbox.dialects.messages import COUNT_TOKENS, MESSAGES
 from farebox_sandbox.errors import UpstreamError
 from farebox_sandbox.exchange import Exchange, Receive, Scope, Send
-from farebox_sandbox.faults import Directives
-from farebox_sandbox.reply import Reply, json_body
-from farebox_sandbox.request import ChatRequest, read_request
-from farebox_sandbox.routing import Found, Router
-from farebox_sandbox.text import compose_answer
-from farebox_sandbox.usage import count_prompt_tokens
+from farebox_sandbox.routing import Found, Router, Routes
+from farebox_sandbox.text_calls import TextCalls
 
 DEFAULT_API_KEY = "sandbox-key"
 MODELS = ("sandbox-1", "sandbox-1-mini")  # what the list shows; calls are answered for any id
@@ -33,7 +29,7 @@ class Sandbox:
         self._boot = secrets.token_hex(4)  # ids stay unique over restarts
         self._numbers = itertools.count(1)
         self._router = Router(
-            {("POST", "/v1/chat/completions"): self._chat, **workloads.routes(self.core)},
+            {**text_routes(TextCalls(self.core)), **workloads.routes(self.core)},
             {
                 ("GET", "/v1/models"): self._models,
                 ("GET", "/healthz"): _health,
@@ -45,9 +41,9 @@ class Sandbox:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = self._router.find(scope["method"], scope["path"]) or Found(_unknown, {}, False)
         calls = self.core.calls if found.remembered else CallLog()
-        call_id = f"chatcmpl-{self._boot}{next(self._numbers):08d}"
-        call = calls.begin(call_id, scope["path"], scope["headers"])
-        exchange = Exchange(scope, receive, send, call)
+        stem = f"{self._boot}{next(self._numbers):08d}"
+        call = calls.begin(f"req_{stem}", scope["path"], scope["headers"])
+        exchange = Exchange(scope, receive, send, call=call, stem=stem)
         exchange.parameters = found.parameters
         try:
             await _guarded(found, exchange)
@@ -58,42 +54,19 @@ class Sandbox:
         finally:
             calls.end(call)
 
-    async def _chat(self, exchange: Exchange) -> None:
-        self.core.authenticate(exchange)
-        request = read_request(await self.core.read_body(exchange))
-        described = {
-            "stream": bool(request.stream),
-            "stream_options": request.stream_options,
-            "n": request.n,
-            "max_tokens": request.max_tokens,
-            "max_completion_tokens": request.max_completion_tokens,
-        }
-        if await self.core.begin(exchange, request.model, request.sandbox, **described):
-            return None
-        call, directives = exchange.call, exchange.directives
-        reply = self._reply(call.id, request, directives)
-        call.prompt_tokens = reply.prompt_tokens
-        call.completion_tokens = reply.answer.completion_tokens * reply.choices
-        if request.stream:
-            return await exchange.stream(stream_of(reply))
-        return await exchange.answer(200, GARBAGE_BODY if directives.garbage else json_body(reply))
-
-    def _reply(self, call_id: str, request: ChatRequest, directives: Directives) -> Reply:
-        return Reply(
-            id=call_id,
-            created=int(time.time()),
-            model=request.model,
-            answer=compose_answer(request, directives),
-            choices=request.n or 1,
-            prompt_tokens=count_prompt_tokens(request),
-            include_usage=request.wants_usage,
-            directives=directives,
-        )
-
     async def _models(self, exchange: Exchange) -> None:
         self.core.authenticate(exchange)
         data = [{"id": model, "object": "model", "created": 0, "owned_by": "sandbox"} for model in MODELS]
         await exchange.answer_json({"object": "list", "data": data})
+
+
+def text_routes(calls: TextCalls) -> Routes:
+    """The routes of every text dialect."""
+    return {
+        ("POST", "/v1/chat/completions"): calls.handler(CHAT),
+        ("POST", "/v1/messages"): calls.handler(MESSAGES),
+        ("POST", "/v1/messages/count_tokens"): calls.counter(COUNT_TOKENS),
+    }
 
 
 async def _guarded(found: Found, exchange: Exchange) -> None:

@@ -7,8 +7,6 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from farebox_sandbox.request import StreamOptions
-
 MAX_CALLS = 1000  # a test that needs more clears the log in between
 MAX_COUNTED_MODELS = 1000  # past it the attempts of all models start again at 1
 MAX_MODEL_CHARACTERS = 200
@@ -36,10 +34,11 @@ class Call(Struct):
     time: float
     path: str
     header_names: tuple[str, ...]
+    dialect: str = ""
     model: str = ""
     attempt: int = 0
     stream: bool = False
-    stream_options: StreamOptions | None = None
+    stream_options: Any = None
     n: int | None = None
     size: str | None = None
     quality: str | None = None
@@ -47,6 +46,7 @@ class Call(Struct):
     files: tuple[ReceivedFile, ...] = ()
     max_tokens: int | None = None
     max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
     status: int | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -70,19 +70,19 @@ class CallLog:
 
     def __init__(self) -> None:
         self._calls: deque[Call] = deque(maxlen=MAX_CALLS)
-        self._open: dict[str, Call] = {}
+        self._open: dict[int, Call] = {}
         self._attempts: Counter[str] = Counter()
 
     def begin(self, call_id: str, path: str, headers: list[tuple[bytes, bytes]]) -> Call:
         names = tuple([name.decode("latin-1") for name, _ in headers])
         call = Call(id=call_id, time=time.time(), path=path, header_names=names)
         self._calls.append(call)
-        self._open[call_id] = call
+        self._open[id(call)] = call
         return call
 
     def end(self, call: Call) -> None:
         call.open = False
-        self._open.pop(call.id, None)
+        self._open.pop(id(call), None)
 
     def next_attempt(self, model: str) -> int:
         if len(self._attempts) >= MAX_COUNTED_MODELS and model not in self._attempts:

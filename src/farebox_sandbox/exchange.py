@@ -1,13 +1,12 @@
 """One request and its answer on the wire: reading the body, and writing with the faults that are a matter of bytes."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, MutableMapping
+from typing import Any, NamedTuple
 
 import msgspec
 
 from farebox_sandbox.calls import Call
-from farebox_sandbox.chunks import Stream
 from farebox_sandbox.connection import EXTENSION, ClientGone, Connection
 from farebox_sandbox.errors import ErrorBody, ErrorEvent, UpstreamError, error_body, error_event
 from farebox_sandbox.faults import NO_DIRECTIVES, Directives
@@ -20,15 +19,26 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
 
+class Stream(NamedTuple):
+    """Server-sent events. `opening` goes out first, `chunks` are paced and counted, `closing` ends the stream."""
+
+    opening: bytes
+    chunks: Iterator[bytes]
+    closing: bytes
+
+
 class Exchange:
     """`directives` are set once the body is read; until then none hold. `parameters` are the named parts of the path.
+    `stem` is what all ids of the call are made from. `request_id_header` says the call's id a second time.
     `error_body` and `error_event` say errors in the route's own form; OpenAI's, unless its handler sets another."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, call: Call) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, call: Call, stem: str) -> None:
+        self.stem = stem
         self.scope = scope
         self.call = call
         self.directives = NO_DIRECTIVES
         self.parameters: dict[str, str] = {}
+        self.request_id_header: bytes | None = None
         self.error_body: ErrorBody = error_body
         self.error_event: ErrorEvent = error_event
         self.connection: Connection = scope["extensions"][EXTENSION]
@@ -117,6 +127,8 @@ class Exchange:
         self.call.status = status
         shown_type = directives.wrong_content_type or content_type
         all_headers = [(b"content-type", shown_type.encode()), (b"x-request-id", self.call.id.encode()), *headers]
+        if self.request_id_header:
+            all_headers.append((self.request_id_header, self.call.id.encode()))
         all_headers += [(name.lower().encode(), value.encode()) for name, value in directives.extra_headers.items()]
         await self._send({"type": "http.response.start", "status": status, "headers": all_headers})
         if directives.first_byte_delay_seconds:

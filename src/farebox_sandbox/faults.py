@@ -9,6 +9,7 @@ MAX_PAUSE_SECONDS = 3600  # longer than any timeout that a gateway has
 MAX_COUNT = 1_000_000  # chunks, tokens, attempts: far above what a model answers
 MAX_OVERSIZE_BYTES = 256 * 2**20  # a client that reads this much has no limit of its own
 MAX_TEXT_CHARACTERS = 2**20
+MAX_CITATIONS = 100
 MAX_HEADERS = 100
 MAX_HEADER_CHARACTERS = 8192
 MAX_FAULT_SETS = 1000  # one for each model that a test keys faults by
@@ -36,6 +37,11 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     text: Text | None = None
     words: Count | None = None
     chunks: Positive | None = None
+    preamble: Text | None = None
+    refusal: Text | None = None
+    echo: bool = False
+    citations: Annotated[int, Meta(ge=0, le=MAX_CITATIONS)] = 0
+    redacted_thinking: bool = False
     cached_tokens: Count = 0
     service_tier: Text | None = None
     # jobs
@@ -73,6 +79,7 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     crlf: bool = False
     split_bytes: Positive | None = None
     keepalive_comments: bool = False
+    unknown_event: bool = False
     extra_headers: Annotated[dict[HeaderName, HeaderValue], Meta(max_length=MAX_HEADERS)] = {}
 
     @property

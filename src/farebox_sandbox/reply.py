@@ -1,72 +1,64 @@
-"""One reply, before it becomes a JSON body or a stream; and the JSON body."""
+"""One reply, before a dialect writes it as a JSON body or as a stream."""
 
 from typing import Any, NamedTuple
 
 import msgspec
 
+from farebox_sandbox.ask import Ask
+from farebox_sandbox.compose import Answer
 from farebox_sandbox.faults import Directives
-from farebox_sandbox.text import Answer
-from farebox_sandbox.usage import reported_usage
-
-FINGERPRINT = "fp_sandbox"
+from farebox_sandbox.prompt_cache import NO_CACHE, CacheUse
+from farebox_sandbox.signatures import marked_id
 
 
 class Reply(NamedTuple):
-    """`created` in Unix seconds. `include_usage`: the stream was asked to end with a usage chunk."""
+    """`stem` is what all ids are made from. `created` in Unix seconds."""
 
-    id: str
+    stem: str
     created: int
-    model: str
+    ask: Ask
     answer: Answer
-    choices: int
     prompt_tokens: int
-    include_usage: bool
     directives: Directives
+    cache: CacheUse = NO_CACHE
 
     @property
-    def usage(self) -> Any:
-        return reported_usage(self.prompt_tokens, self.answer, choices=self.choices, directives=self.directives)
+    def model(self) -> str:
+        return self.ask.model
 
     @property
-    def finish_reason(self) -> str | None:
-        return None if self.directives.no_finish else self.answer.finish_reason
+    def completion_tokens(self) -> int:
+        """Of all choices."""
+        return self.answer.completion_tokens * self.ask.choices
 
-    def tool_call_id(self, choice: int, position: int) -> str:
-        return f"call_{self.id.rpartition('-')[2]}_{choice}_{position}"
+    @property
+    def reasoning_tokens(self) -> int:
+        """Of all choices; part of the completion."""
+        return self.answer.reasoning_tokens * self.ask.choices
+
+    @property
+    def cached_tokens(self) -> int:
+        """Prompt tokens that were read from a cache: what the directive says, or what the prompt cache found."""
+        return min(self.directives.cached_tokens or self.cache.read_tokens, self.prompt_tokens)
+
+    @property
+    def service_tier(self) -> str | None:
+        return self.directives.service_tier
+
+    @property
+    def extra_text(self) -> str:
+        """What `oversize_bytes` adds to the first text of a JSON answer."""
+        return "x" * self.directives.oversize_bytes
+
+    def tool_call_id(self, prefix: str, position: int, choice: int = 0) -> str:
+        """Marked when thinking came before the call, so that its loss is noticed in the next turn."""
+        stem = f"{self.stem}{choice}{position}"
+        return marked_id(prefix, stem) if self.answer.reasoning_tokens else prefix + stem
 
 
-def json_body(reply: Reply) -> bytes:
-    """The `chat.completion` object of a reply."""
-    completion: dict[str, Any] = {
-        "id": reply.id,
-        "object": "chat.completion",
-        "created": reply.created,
-        "model": reply.model,
-        "system_fingerprint": FINGERPRINT,
-        "choices": [_choice(reply, index) for index in range(reply.choices)],
-    }
-    if reply.directives.service_tier is not None:
-        completion["service_tier"] = reply.directives.service_tier
-    if not reply.directives.no_usage:
-        completion["usage"] = reply.usage
-    return msgspec.json.encode(completion)
-
-
-def _choice(reply: Reply, index: int) -> dict[str, Any]:
-    answer = reply.answer
-    content = answer.content
-    if reply.directives.oversize_bytes and index == 0:
-        content = (content or "") + "x" * reply.directives.oversize_bytes
-    message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
-    if answer.reasoning:
-        message["reasoning_content"] = answer.reasoning
-    if answer.tool_calls:
-        message["tool_calls"] = [
-            {
-                "id": reply.tool_call_id(index, position),
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for position, call in enumerate(answer.tool_calls)
-        ]
-    return {"index": index, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
+def json_or_value(arguments: str) -> Any:
+    """Tool arguments as a value; those that a token limit cut are an empty object."""
+    try:
+        return msgspec.json.decode(arguments)
+    except msgspec.DecodeError:
+        return {}

@@ -1,63 +1,52 @@
-"""What the sandbox bills: its own count of tokens, the same for JSON and for streams.
+"""What the sandbox bills: its own count of tokens, the same for every dialect, for JSON and for streams.
 
-Prompt: 3 per request, 4 per message, the tokens of every text, name, tool call, tool and answer schema (JSON without
-blanks), and 85 for each part that is not text. Completion: the tokens of reasoning, text, and tool names and arguments,
-once for every choice.
+Prompt: 3 per request, 4 per turn (and per tool result), the tokens of every text, name, tool call, tool and answer
+schema (JSON without blanks), and 85 for each part that is media. Completion: the tokens of reasoning, text, and tool
+names and arguments, once for every choice.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from msgspec import UNSET
 
-from farebox_sandbox.faults import Directives
-from farebox_sandbox.request import ChatRequest
-from farebox_sandbox.text import Answer
+from farebox_sandbox.ask import Ask, Part, Tool, Turn
 from farebox_sandbox.tokens import count_tokens
 
 REQUEST_TOKENS = 3
-MESSAGE_TOKENS = 4
+TURN_TOKENS = 4
 MEDIA_TOKENS = 85
 
 
-def count_prompt_tokens(request: ChatRequest) -> int:
+def count_prompt_tokens(ask: Ask) -> int:
     """Input tokens of a request."""
-    total = REQUEST_TOKENS
-    for message in request.messages:
-        total += MESSAGE_TOKENS + MEDIA_TOKENS * message.media_parts + count_tokens(message.text)
-        if message.name:
-            total += count_tokens(message.name)
-        if message.tool_calls:
-            total += _count_json(message.tool_calls)
-    if request.tools:
-        total += _count_json([tool.function for tool in request.tools])
-    if request.response_format:
-        total += _count_json(request.response_format)
-    return total
+    return sum(tokens for tokens, _ in prompt_pieces(ask))
 
 
-def _count_json(value: object) -> int:
+def prompt_pieces(ask: Ask) -> Iterator[tuple[int, Tool | Turn | Part | None]]:
+    """The tokens of everything in the order that a prompt cache sees it: tools, then turns and their parts. What is no
+    piece of its own (None) comes first."""
+    overhead = REQUEST_TOKENS
+    if ask.form is not None:
+        overhead += _count_json(ask.form.schema)
+    yield overhead, None
+    for tool in ask.tools:
+        yield _count_json([tool.name, tool.description, tool.parameters]), tool
+    for turn in ask.turns:
+        yield (0 if turn.role == "tool" else TURN_TOKENS) + count_tokens(turn.name), turn
+        for part in turn.parts:
+            yield _count_part(part), part
+
+
+def _count_part(part: Part) -> int:
+    if part.media is not None:
+        return MEDIA_TOKENS + count_tokens(part.context)
+    if part.kind == "tool_result":
+        return TURN_TOKENS + sum(_count_part(one) for one in part.content)
+    if part.kind == "tool_call":
+        return count_tokens(part.name) + count_tokens(part.arguments)
+    return count_tokens(part.text)
+
+
+def _count_json(value: Any) -> int:
     return count_tokens(msgspec.json.encode(value).decode())
-
-
-def usage_of(prompt_tokens: int, completion_tokens: int, reasoning_tokens: int, *, cached_tokens: int = 0) -> Any:
-    """OpenAI's usage object. Cached tokens are part of the prompt, reasoning tokens of the completion."""
-    return {
-        "prompt_tokens": prompt_tokens,
-        "completion_tokens": completion_tokens,
-        "total_tokens": prompt_tokens + completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": min(cached_tokens, prompt_tokens), "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": reasoning_tokens, "audio_tokens": 0},
-    }
-
-
-def reported_usage(prompt_tokens: int, answer: Answer, *, choices: int, directives: Directives) -> Any:
-    """What the answer says it used: the honest count, or whatever the `usage` directive says instead."""
-    if directives.usage is not UNSET:
-        return directives.usage
-    return usage_of(
-        prompt_tokens,
-        answer.completion_tokens * choices,
-        answer.reasoning_tokens * choices,
-        cached_tokens=directives.cached_tokens,
-    )

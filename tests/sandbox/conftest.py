@@ -5,6 +5,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 
 from farebox_sandbox.process import RunningSandbox, serve_sandbox
@@ -23,6 +24,12 @@ class Upstream:
         headers = {"authorization": f"Bearer {self.sandbox.api_key}"}
         url = f"{self.sandbox.base_url}/chat/completions"
         return self.session.post(url, json=body, headers=headers, allow_redirects=False)
+
+    def post(self, path: str, body: Any, **headers: str) -> Any:
+        """A POST of any dialect, with the Bearer token; header names with `_` for `-`."""
+        shown = {"authorization": f"Bearer {self.sandbox.api_key}"}
+        shown |= {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.session.post(self.sandbox.url + path, json=body, headers=shown, allow_redirects=False)
 
     async def stream_lines(self, message: str = "hi", **fields: Any) -> list[bytes]:
         """The whole body of a stream, cut at line feeds."""
@@ -64,4 +71,10 @@ async def upstream(session: aiohttp.ClientSession, sandbox: RunningSandbox) -> A
 @pytest.fixture(scope="session")
 async def openai_client(sandbox: RunningSandbox) -> AsyncIterator[AsyncOpenAI]:
     async with AsyncOpenAI(base_url=sandbox.base_url, api_key=sandbox.api_key, max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+async def anthropic_client(sandbox: RunningSandbox) -> AsyncIterator[AsyncAnthropic]:
+    async with AsyncAnthropic(base_url=sandbox.url, api_key=sandbox.api_key, max_retries=0) as client:
         yield client
