@@ -1,10 +1,13 @@
 """The most that a call of each workload can use: worked out by hand, and never below what such a call reports."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from farebox.base.errors import Problem
+from farebox.base.usage import Usage
 from farebox.catalog.ceilings import (
     embedding_ceiling,
     image_ceiling,
@@ -14,7 +17,8 @@ from farebox.catalog.ceilings import (
     video_ceiling,
 )
 from farebox.catalog.model import Model
-from farebox.catalog.rules import Ceiling
+from farebox.catalog.rules import Ceiling, charge_nanos, most_nanos
+from farebox.catalog.toml_file import read_catalog_file
 
 
 def model(**fields: Any) -> Model:
@@ -105,3 +109,55 @@ def test_what_has_no_ceiling_or_is_above_it_is_refused(ask: Any, code: str, para
     with pytest.raises(Problem) as caught:
         ask()
     assert (caught.value.code, caught.value.param) == (code, param)
+
+
+DEFAULT = read_catalog_file(Path(__file__).parents[2] / "deployments" / "default" / "catalog.toml")
+
+# What calls report that ask for as much as they can: published counts of pictures, 15 letters of speech a second at
+# 1,250 tokens a minute, 1,000 tokens a minute of sound heard.
+LARGE_CALLS: dict[str, tuple[Callable[[Model], Ceiling], Usage, str | None]] = {
+    "text-embedding-3-small": (
+        lambda m: embedding_ceiling(m, [32_000, 200]),
+        Usage(input_tokens=8_192 + 50),
+        None,
+    ),
+    "gpt-image-1": (
+        lambda m: image_ceiling(m, prompt_bytes=900, images=2, variant="1024x1536/high", input_images=1),
+        Usage(input_tokens=240, image_input_tokens=6_900, image_output_tokens=2 * 6_240, images=2),
+        "1024x1536/high",
+    ),
+    "dall-e-3": (
+        lambda m: image_ceiling(m, prompt_bytes=900, images=1, variant="1792x1024/hd"),
+        Usage(images=1),
+        "1792x1024/hd",
+    ),
+    "whisper-1": (lambda m: transcription_ceiling(m, seconds=601), Usage(audio_milliseconds=600_400), None),
+    "gpt-4o-mini-transcribe": (
+        lambda m: transcription_ceiling(m, seconds=600, prompt_bytes=100),
+        Usage(input_tokens=30, audio_input_tokens=10_000, output_tokens=1_900, audio_milliseconds=600_000),
+        None,
+    ),
+    "tts-1": (lambda m: speech_ceiling(m, characters=4_096, text_bytes=5_000), Usage(characters=4_096), None),
+    "gpt-4o-mini-tts": (
+        lambda m: speech_ceiling(m, characters=2_000, text_bytes=2_100),
+        Usage(input_tokens=520, audio_output_tokens=2_800, characters=2_000),
+        None,
+    ),
+    "sora-2-pro": (lambda m: video_ceiling(m, seconds=12), Usage(video_milliseconds=12_000), "1792x1024"),
+    "veo-3.1": (lambda m: video_ceiling(m, seconds=8), Usage(video_milliseconds=8_000), "3840x2160"),
+    "omni-moderation-latest": (lambda m: embedding_ceiling(m, [500]), Usage(input_tokens=120), None),
+}
+
+
+@pytest.mark.parametrize("model_id", LARGE_CALLS)
+def test_the_hold_of_the_default_catalog_covers_a_large_call(model_id: str) -> None:
+    ceiling_of, usage, variant = LARGE_CALLS[model_id]
+    (tiers,) = (DEFAULT.prices[key].tiers for key, route in DEFAULT.routes.items() if route.model_id == model_id)
+    hold = most_nanos(tiers, ceiling_of(DEFAULT.models[model_id]), variant=variant)
+    assert charge_nanos(tiers, usage, variant) <= hold
+    assert (hold == 0) == (model_id == "omni-moderation-latest")
+
+
+def test_the_default_catalog_sells_every_workload() -> None:
+    sold = {DEFAULT.models[DEFAULT.routes[key].model_id].workload for key in DEFAULT.prices}
+    assert sold == {"text", "embedding", "image", "audio", "video", "moderation"}
