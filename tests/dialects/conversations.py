@@ -5,6 +5,7 @@ in is generated for all: any order of turns, texts of any characters, seals, mar
 """
 
 from base64 import b64encode
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import msgspec
@@ -39,9 +40,20 @@ from farebox.dialects.canonical.parts import (
     ToolResult,
     Url,
 )
-from farebox.dialects.canonical.reply import Finish, Reply
+from farebox.dialects.canonical.reply import (
+    CitationAdded,
+    Finish,
+    Finished,
+    LogprobsAdded,
+    PartEnded,
+    PartStarted,
+    Reply,
+    ReplyEvent,
+    SealDelta,
+    SummaryDelta,
+    TextDelta,
+)
 from farebox.dialects.usage import MISSING, Reported
-
 
 OwnTool = FunctionTool | CustomTool
 
@@ -429,3 +441,45 @@ def replies(
         reported=draw(reports),
         logprobs=draw(st.none() | st.lists(token, min_size=1, max_size=2)) if with_logprobs and has_text else None,
     )
+
+
+# ── answers as events ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _pieces(text: str, cuts: list[int]) -> list[str]:
+    places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
+    return [text[start:end] for start, end in pairwise(places)]
+
+
+@st.composite
+def events_of(draw: st.DrawFn, reply: Reply) -> list[ReplyEvent]:
+    """A stream whose fold is that answer, its texts cut anywhere; a seal comes where its part ends, but a call's
+    seal is known where the call begins."""
+    cuts = st.lists(st.integers(0, 20), max_size=3)
+    events: list[ReplyEvent] = []
+    for part in reply.parts:
+        match part:
+            case Text():
+                events.append(PartStarted(Text("")))
+                events += [TextDelta(piece) for piece in _pieces(part.text, draw(cuts))]
+                events += [CitationAdded(citation) for citation in part.citations]
+            case Refusal():
+                events.append(PartStarted(Refusal("")))
+                events += [TextDelta(piece) for piece in _pieces(part.text, draw(cuts))]
+            case Reasoning():
+                events.append(PartStarted(msgspec.structs.replace(part, text="", summary=(), seal="")))
+                events += [TextDelta(piece) for piece in _pieces(part.text, draw(cuts))]
+                for number, paragraph in enumerate(part.summary):
+                    events += [SummaryDelta(number, piece) for piece in _pieces(paragraph, draw(cuts))]
+                events += [SealDelta(part.seal)] if part.seal else []
+            case ToolCall():
+                events.append(PartStarted(msgspec.structs.replace(part, arguments="")))
+                events += [TextDelta(piece) for piece in _pieces(part.arguments, draw(cuts))]
+            case _:
+                events.append(PartStarted(part))
+        events.append(PartEnded())
+        if isinstance(part, Text) and reply.logprobs and not any(isinstance(seen, LogprobsAdded) for seen in events):
+            events.insert(-1, LogprobsAdded(reply.logprobs))
+    if reply.finish is not None:
+        events.append(Finished(reply.finish, reply.stop_sequence))
+    return events

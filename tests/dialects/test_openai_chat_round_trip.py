@@ -1,16 +1,23 @@
 """Canonical → chat → canonical is the identity, for requests and for answers."""
 
+from itertools import pairwise
+from typing import Any
+
 from hypothesis import given
+from hypothesis import strategies as st
 
 from farebox.dialects.canonical.conversation import Conversation
-from farebox.dialects.canonical.reply import Finish, Reply
+from farebox.dialects.canonical.reply import Finish, Reply, ReplyEvent, ReplyFold
 from farebox.dialects.openai_chat.decode_reply import decode_reply
 from farebox.dialects.openai_chat.decode_request import decode_request
+from farebox.dialects.openai_chat.decode_stream import ChatDecoder
 from farebox.dialects.openai_chat.encode_reply import encode_reply
 from farebox.dialects.openai_chat.encode_request import encode_request
+from farebox.dialects.openai_chat.encode_stream import ChatEncoder
 from farebox.dialects.openai_chat.request import read_request
 from farebox.dialects.port import Edits, Profile, Told
-from tests.dialects.conversations import Switches, conversations, replies, usages
+from farebox.dialects.sse import EventSplitter
+from tests.dialects.conversations import Switches, conversations, events_of, replies, usages
 
 PROFILE = Profile(output_limit_field="max_completion_tokens", developer_role=True)
 EDITS = Edits("up", 99, PROFILE)
@@ -56,3 +63,42 @@ def test_an_answer_reads_back_as_the_same_reply(reply: Reply) -> None:
     encoded = encode_reply(reply, TOLD)
     assert encoded.dropped == ()
     assert decode_reply(encoded.body) == reply
+
+
+FINISHES = tuple(finish for finish in Finish if finish is not Finish.TOOL_CALLS)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[Reply, list[list[ReplyEvent]]]:
+    """An answer and its events, in handfuls as a decoder gives them."""
+    switches = ANSWERS._replace(with_custom_tools=False)
+    reply = draw(replies(switches, finishes=FINISHES, usage=usages(*CLASSES), with_logprobs=True))
+    events = draw(events_of(reply))
+    places = sorted({0, len(events), *draw(st.lists(st.integers(0, len(events)), max_size=5))})
+    return reply, [events[start:end] for start, end in pairwise(places)]
+
+
+def folded(data: bytes, cuts: list[int]) -> tuple[Any, ChatDecoder]:
+    """What a decoder makes of a stream whose bytes come in those chunks."""
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    splitter, decoder, fold = EventSplitter(1_000_000), ChatDecoder(), ReplyFold()
+    for start, end in pairwise(places):
+        for event in splitter.feed(data[start:end]):
+            for found in decoder.feed(event):
+                fold.feed(found)
+    for found in decoder.close():
+        fold.feed(found)
+    return fold.reply(decoder.reported, decoder.service_tier), decoder
+
+
+@given(streams(), st.lists(st.integers(0, 50_000), max_size=12))
+def test_a_stream_folds_to_the_same_reply_however_its_bytes_are_cut(
+    stream: tuple[Reply, list[list[ReplyEvent]]], cuts: list[int]
+) -> None:
+    reply, handfuls = stream
+    encoder = ChatEncoder(TOLD)
+    data = b"".join(encoder.feed(handful) for handful in handfuls) + encoder.ending(reply.reported, None, {})
+    assert encoder.dropped == set()
+    found, decoder = folded(data, cuts)
+    assert found == reply
+    assert decoder.complete() and decoder.done

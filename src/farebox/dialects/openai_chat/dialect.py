@@ -1,16 +1,18 @@
 """Chat completions on the port: as a surface towards clients, as an upstream towards providers."""
 
-from typing import Any, Final, NoReturn
+from typing import Final
 
 from farebox.dialects.openai_chat.answer import read_answer
 from farebox.dialects.openai_chat.decode_reply import decode_reply
 from farebox.dialects.openai_chat.decode_request import decode_request
+from farebox.dialects.openai_chat.decode_stream import ChatDecoder
 from farebox.dialects.openai_chat.encode_reply import encode_reply
 from farebox.dialects.openai_chat.encode_request import encode_request
+from farebox.dialects.openai_chat.encode_stream import ChatEncoder
 from farebox.dialects.openai_chat.errors import error_body, error_events, keep_alive, read_error
 from farebox.dialects.openai_chat.request import native_body, read_request
 from farebox.dialects.openai_chat.stream import ChatFold
-from farebox.dialects.port import Inexpressible, Surface, Target, Upstream
+from farebox.dialects.port import Surface, Target, Upstream
 
 _TARGET = Target("/chat/completions")
 
@@ -20,18 +22,13 @@ def target(model: str, stream: bool) -> Target:
     return _TARGET
 
 
-def _untranslated(*_: Any) -> NoReturn:
-    """Chat streams are only relayed between equal dialects."""
-    raise Inexpressible("translation")
-
-
 SURFACE: Final = Surface(
     name="openai_chat",
     scope="chat.completions",
     read_request=read_request,
     decode_request=decode_request,
     encode_reply=encode_reply,
-    new_encoder=_untranslated,
+    new_encoder=ChatEncoder,
     new_fold=ChatFold,
     error_body=error_body,
     error_events=error_events,
@@ -44,6 +41,6 @@ UPSTREAM: Final = Upstream(
     encode_request=encode_request,
     read_answer=read_answer,
     decode_reply=decode_reply,
-    new_decoder=_untranslated,
+    new_decoder=ChatDecoder,
     read_error=read_error,
 )
