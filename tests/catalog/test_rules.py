@@ -15,7 +15,6 @@ from farebox.catalog.rules import (
     Rates,
     Tier,
     Usage,
-    ceiling_nanos,
     charge_lines,
     charge_nanos,
     most_nanos,
@@ -129,7 +128,6 @@ def test_a_hold_below_a_threshold_does_not_pay_for_the_tier_above_it() -> None:
     assert short == 200_000 * 6_000  # the dearest way to read: a one-hour cache write
     assert long == 200_001 * 6_000
     assert most_nanos(TIERS[:2], Ceiling(input_tokens=200_001, output_tokens=1)) == long + 22_500
-    assert ceiling_nanos(TIERS[:2], input_tokens_ceiling=200_001, output_tokens_ceiling=1, requests=1) == long + 22_500
 
 
 def test_pictures_that_are_read_count_towards_the_context_and_may_turn_out_to_be_text() -> None:

@@ -210,11 +210,3 @@ def _most_picos(rates: Rates, ceiling: Ceiling) -> int:
         + ceiling.web_searches * rates.web_search_picos
         + ceiling.requests * rates.request_picos
     )
-
-
-def ceiling_nanos(
-    tiers: tuple[Tier, ...], *, input_tokens_ceiling: int, output_tokens_ceiling: int, requests: int
-) -> int:
-    """`most_nanos` of a call that is text alone."""
-    text = Ceiling(input_tokens=input_tokens_ceiling, output_tokens=output_tokens_ceiling, requests=requests)
-    return most_nanos(tiers, text)

@@ -119,7 +119,7 @@ def _picos(value: object, units: int, place: Place) -> int:
         raise place.error("is outside what a price can be", "Write a positive amount of US dollars.")
     exponent = amount.as_tuple().exponent
     exact = isinstance(exponent, int) and exponent >= -_MAX_DECIMALS
-    picos = Fraction(amount) * PICOS_PER_USD / units if exact else Fraction(1, 2)
+    picos = Fraction(PICOS_PER_USD, units) * Fraction(amount) if exact else Fraction(1, 2)
     if picos.denominator == 1:
         return int(picos)
     decimals = len(str(PICOS_PER_USD // units)) - 1
