@@ -14,7 +14,6 @@ from farebox.dialects.canonical.parts import (
     Audio,
     Document,
     Image,
-    Inline,
     Opaque,
     Part,
     Reasoning,
@@ -31,7 +30,8 @@ from farebox.dialects.port import Inexpressible
 # What Google's guide to thought signatures gives for calls that another model made: without one, models from generation
 # 3 on refuse the first call of a turn.
 PLACEHOLDER_SIGNATURE: Final = "skip_thought_signature_validator"
-# What may stand inside a function's response, from generation 3 on; the rest, and before it everything, goes beside it.
+# What may stand inside a function's response, from generation 3 on. Else, and where one of them may not, so that they
+# keep their order, all go beside it.
 _INSIDE_RESPONSES: Final = frozenset(("image/png", "image/jpeg", "image/webp", "application/pdf", "text/plain"))
 _RESERVED: Final = frozenset(("output", "error"))
 
@@ -132,8 +132,7 @@ class PartWriter:
         if result.custom:
             self._dropped.add("custom_tool")
         texts: list[str] = []
-        inside: list[_Json] = []
-        beside: list[_Json] = []
+        seen: list[_Json] = []
         for part in result.content:
             if part.cache is not None:
                 self._dropped.add("cache_control")
@@ -142,20 +141,22 @@ class PartWriter:
             elif isinstance(part, SearchResult):
                 texts.append(self._search_result(part))
             else:
-                (inside if self._recent and _fits_inside(part) else beside).append(self._media(part))
+                seen.append(self._media(part))
         response: _Json = {"id": result.call_id, "name": self._names[result.call_id]}
         response["response"] = _response(texts, result.is_error)
-        if inside:
-            response["parts"] = inside
-        return [{"functionResponse": response}, *beside]
+        if seen and self._recent and all(_fits_inside(one) for one in seen):
+            response["parts"], seen = seen, []
+        return [{"functionResponse": response}, *seen]
 
     def _reasoning(self, part: Reasoning) -> list[_Json]:
         if part.origin != "gemini":
             self._dropped.add("foreign_reasoning")
             return []
-        if part.summary or part.item_id:
+        # A surface that knows only summaries has the thoughts there.
+        text = part.text or "\n\n".join(part.summary)
+        if part.text and part.summary:
             self._dropped.add("reasoning_summary")
-        written: _Json = {"text": part.text}
+        written: _Json = {"text": "" if part.redacted else text}
         if not part.redacted:
             written["thought"] = True
         if part.seal:
@@ -171,8 +172,8 @@ def _sign_first_call(parts: list[_Json]) -> None:
             return
 
 
-def _fits_inside(part: Image | Document) -> bool:
-    return isinstance(part.source, Inline) and part.source.media_type in _INSIDE_RESPONSES
+def _fits_inside(part: _Json) -> bool:
+    return part.get("inlineData", {}).get("mimeType") in _INSIDE_RESPONSES
 
 
 def _response(texts: list[str], is_error: bool) -> Any:

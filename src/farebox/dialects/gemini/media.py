@@ -1,6 +1,5 @@
 """Pictures, files and sound as Gemini's parts: bytes as `inlineData`, addresses as `fileData`."""
 
-import mimetypes
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -25,8 +24,26 @@ _AUDIO_FORMATS: Final = {kind: name for name, kind in _AUDIO_TYPES.items()} | {
     "audio/mp4": "m4a",
     "audio/l16": "pcm16",
 }
-# The system's own table differs from machine to machine.
-_types = mimetypes.MimeTypes()
+# Types by the ending of a name: what Google's guides say that the models read.
+_TYPES: Final = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "bmp": "image/bmp",
+    "heic": "image/heic",
+    "heif": "image/heif",
+    "pdf": "application/pdf",
+    "json": "application/json",
+    "txt": "text/plain",
+    "md": "text/markdown",
+    "html": "text/html",
+    "css": "text/css",
+    "csv": "text/csv",
+    "xml": "text/xml",
+    "rtf": "text/rtf",
+}
 
 
 def media(part: Image | Document | Audio) -> dict[str, Any]:
@@ -47,8 +64,9 @@ def _source(source: Source, kind: str, filename: str) -> dict[str, Any]:
             if media_type:
                 return {"inlineData": {"mimeType": media_type, "data": source.data}}
         case Url():
-            media_type = source.media_type or _guess(_path_of(source.url)) or _guess(filename)
-            if media_type:
+            path = _path_of(source.url)
+            media_type = source.media_type or _guess(path) or _guess(filename)
+            if path and media_type:
                 return {"fileData": {"mimeType": media_type, "fileUri": source.url}}
         case FileId(origin="gemini"):
             # Files at Google keep the type they were uploaded with.
@@ -64,11 +82,11 @@ def _path_of(url: str) -> str:
         parts = urlsplit(url)
     except ValueError:
         return ""
-    return parts.path if parts.scheme in _SCHEMES else ""
+    return parts.path or "/" if parts.scheme in _SCHEMES else ""
 
 
 def _guess(name: str) -> str:
-    return _types.guess_type(name)[0] or ""
+    return _TYPES.get(name.rpartition(".")[2].lower(), "")
 
 
 def part_of(media_type: str, data: str) -> Image | Audio | Document:
