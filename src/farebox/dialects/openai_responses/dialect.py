@@ -1,12 +1,18 @@
 """What the data plane gets of this dialect."""
 
-from typing import Final, NoReturn
+from typing import Final
 
 from farebox.dialects.openai_responses.answer import read_answer
+from farebox.dialects.openai_responses.decode_reply import decode_reply
+from farebox.dialects.openai_responses.decode_request import decode_request
+from farebox.dialects.openai_responses.decode_stream import ResponsesDecoder
+from farebox.dialects.openai_responses.encode_reply import encode_reply
+from farebox.dialects.openai_responses.encode_request import encode_request
+from farebox.dialects.openai_responses.encode_stream import ResponsesEncoder
 from farebox.dialects.openai_responses.errors import error_body, error_events, keep_alive, read_error
 from farebox.dialects.openai_responses.request import native_body, read_request
 from farebox.dialects.openai_responses.stream import ResponsesFold
-from farebox.dialects.port import Inexpressible, Surface, Target, Upstream
+from farebox.dialects.port import Surface, Target, Upstream
 
 
 def target(model: str, stream: bool) -> Target:
@@ -14,18 +20,13 @@ def target(model: str, stream: bool) -> Target:
     return Target("/responses")
 
 
-def _untranslated(*_: object) -> NoReturn:
-    """Only the same dialect on both sides, so far."""
-    raise Inexpressible("translation")
-
-
 SURFACE: Final = Surface(
     name="openai_responses",
     scope="responses",
     read_request=read_request,
-    decode_request=_untranslated,
-    encode_reply=_untranslated,
-    new_encoder=_untranslated,
+    decode_request=decode_request,
+    encode_reply=encode_reply,
+    new_encoder=ResponsesEncoder,
     new_fold=ResponsesFold,
     error_body=error_body,
     error_events=error_events,
@@ -36,9 +37,9 @@ UPSTREAM: Final = Upstream(
     name="openai_responses",
     target=target,
     native_body=native_body,
-    encode_request=_untranslated,
+    encode_request=encode_request,
     read_answer=read_answer,
-    decode_reply=_untranslated,
-    new_decoder=_untranslated,
+    decode_reply=decode_reply,
+    new_decoder=ResponsesDecoder,
     read_error=read_error,
 )

@@ -9,6 +9,19 @@ from farebox.dialects.port import Told
 _encode = msgspec.json.Encoder().encode
 
 
+class Ids:
+    """Ids of items, made from the stem of the call."""
+
+    __slots__ = ("_stem",)
+
+    def __init__(self, stem: str) -> None:
+        self._stem = stem
+
+    def make(self, prefix: str, index: int) -> str:
+        """The id of the item at that place."""
+        return f"{prefix}_{self._stem}{index:04x}"
+
+
 def response_of(told: Told, status: str, **fields: Any) -> dict[str, Any]:
     """A response object. The official clients need each of these fields; what is not known of the request (its tools,
     its switches) has the value that the API has by default."""

@@ -65,6 +65,15 @@ def counts_of(usage: Usage | None) -> dict[str, object]:
     }
 
 
+def tool_usage_of(usage: Usage) -> dict[str, object]:
+    """`tool_usage` where searches were run; the official types ask for the pictures' counts beside them."""
+    if not usage.web_searches:
+        return {}
+    details = {"image_tokens": 0, "text_tokens": 0}
+    pictures = {"input_tokens": 0, "input_tokens_details": details, "output_tokens": 0, "total_tokens": 0}
+    return {"tool_usage": {"image_gen": pictures, "web_search": {"num_requests": usage.web_searches}}}
+
+
 def read_tier(value: Any) -> str | None:
     """The service tier that a provider reports. What is no name becomes one that no price knows: it is stored."""
     if not isinstance(value, str):
