@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from farebox.base.errors import Problem
+from farebox.dialects.openai_chat.rewrite import is_responses_shaped, rewrite
 from farebox.dialects.port import Edits
 from farebox.dialects.request import (
     Fields,
@@ -30,8 +31,11 @@ _encode = msgspec.json.Encoder().encode
 
 
 def read_request(body: bytes) -> Request:
-    """Parse and measure. Raises Problem (`invalid_request`, `invalid_max_tokens`)."""
+    """Parse and measure; a body in the form of the Responses API is rewritten. Raises Problem (`invalid_request`,
+    `invalid_max_tokens`)."""
     fields = read_fields(body)
+    if is_responses_shaped(fields):
+        fields = rewrite(fields)
     model = model_of(fields)
     options = value_of(fields, "stream_options")
     return Request(
