@@ -2,8 +2,18 @@
 
 from farebox_sandbox.core import Core
 from farebox_sandbox.routing import Routes
+from farebox_sandbox.workloads.embeddings import Embeddings
+from farebox_sandbox.workloads.images import Images
+from farebox_sandbox.workloads.moderations import Moderations
 
 
 def routes(sandbox: Core) -> Routes:
     """The routes of all workloads. A path may have `{name}` segments; they arrive in `exchange.parameters`."""
-    return {}
+    images = Images(sandbox)
+    return {
+        ("POST", "/v1/embeddings"): Embeddings(sandbox).create,
+        ("POST", "/v1/moderations"): Moderations(sandbox).create,
+        ("POST", "/v1/images/generations"): images.generate,
+        ("POST", "/v1/images/edits"): images.edit,
+        ("GET", "/sandbox/images/{name}"): images.file,
+    }
