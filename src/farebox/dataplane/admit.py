@@ -7,8 +7,9 @@ from uuid import UUID
 from farebox.base.errors import Problem
 from farebox.base.limits import RequestLimits
 from farebox.base.usage import Usage
-from farebox.catalog.model import SCOPES_OF_WORKLOAD, Catalog, Model, Route
-from farebox.catalog.rules import Ceiling, most_nanos
+from farebox.catalog.ceilings import server_tool_tokens
+from farebox.catalog.model import Catalog, Model, Route, Workload
+from farebox.catalog.rules import ORDINARY_NAMES, Ceiling, most_nanos
 from farebox.dataplane.sending import TextSending, first_expressible
 from farebox.dialects.port import Surface
 from farebox.dialects.request import Request, Size
@@ -19,6 +20,8 @@ from farebox.routing.rules import AccountStates, choose, refuse_without_route
 BYTES_PER_TOKEN_FOR_CHARGES = 4
 # The other side of the same estimate: what a provider may bill is taken high, so that a margin is never flattered.
 BYTES_PER_TOKEN_FOR_COSTS = 2
+# Service tiers that no provider sells above its usual price; without a price of their own they cost the usual one.
+CHEAPER_TIERS = frozenset({"flex", "scale", "standard_only"})
 
 
 class Admission(NamedTuple):
@@ -91,15 +94,17 @@ def _media_tokens(size: Size, model: Model, kind: str) -> int:
 def ceiling_of(request: Request, model: Model, output_limit: int) -> Ceiling:
     """More than this no answer can use, of any class. Raises Problem for input that the model does not take."""
     output_tokens = output_limit * request.choices
-    searches = sum(model.server_tool_ceilings.get(tool, 0) for tool in request.size.server_tools)
+    tools = request.size.server_tools
+    modal_tokens = output_tokens if "modalities" in request.fields else 0
     return Ceiling(
-        input_tokens=input_ceiling_tokens(request.size, model),
+        input_tokens=input_ceiling_tokens(request.size, model) + server_tool_tokens(model, tools),
         image_input_tokens=_media_tokens(request.size, model, "image"),
         audio_input_tokens=_media_tokens(request.size, model, "audio"),
         output_tokens=output_tokens,
-        # An answer that is spoken is billed as audio, and only who asks for one gets it.
-        audio_output_tokens=output_tokens if "modalities" in request.fields else 0,
-        web_searches=searches,
+        # An answer that is spoken or drawn has rates of its own, and only who asks for one gets it.
+        audio_output_tokens=modal_tokens,
+        image_output_tokens=modal_tokens,
+        web_searches=model.server_tool_ceilings.get("web_search", 0) if "web_search" in tools else 0,
         requests=1,
     )
 
@@ -120,14 +125,15 @@ def admit_text(
 ) -> tuple[Admission, TextSending]:
     """Decide everything that comes before the hold. Raises Problem."""
     model = find_model(catalog, key, request.model)
-    require_workload(model, surface.scope)
+    require_workload(model, "text", "coding")
     output_limit = output_limit_of(request, model, limits)
     check_size(request.size, limits)
     choice = choose(catalog, model, state_of)
     refuse_without_route(model.model_id, choice)
+    priced = routes_with_tier(choice.routes, request.service_tier)
     ceiling = ceiling_of(request, model, output_limit)
     sending = TextSending(surface, request, model=model, output_limit=output_limit)
-    routes = first_expressible(sending, choice.routes, catalog.provider)
+    routes = first_expressible(sending, priced, catalog.provider)
     admission = Admission(
         key=key,
         model=model,
@@ -141,11 +147,27 @@ def admit_text(
     return admission, sending
 
 
-def require_workload(model: Model, scope: str) -> None:
+def require_workload(model: Model, *workloads: Workload) -> None:
     """Raises Problem `invalid_request` when a model is asked at an address that is not for its workload."""
-    if scope not in SCOPES_OF_WORKLOAD[model.workload]:
+    if model.workload not in workloads:
         message = f"{model.model_id} is a model for {model.workload}; it cannot be called at this address."
         raise Problem("invalid_request", message, param="model", facts={"workload": model.workload})
+
+
+def routes_with_tier(routes: tuple[Route, ...], service_tier: str | None) -> tuple[Route, ...]:
+    """The routes whose price knows the service tier that was asked for; the usual and the cheaper ones need none.
+    Raises Problem `invalid_request` when there is none: a dearer tier at the usual price would be sold at a loss."""
+    if service_tier in ORDINARY_NAMES or service_tier in CHEAPER_TIERS:
+        return routes
+    found = tuple(
+        route
+        for route in routes
+        if route.price is not None and any(tier.service_tier == service_tier for tier in route.price.tiers)
+    )
+    if not found:
+        message = "This service tier has no price here. Leave `service_tier` out, or send `auto` or `default`."
+        raise Problem("invalid_request", message, param="service_tier")
+    return found
 
 
 def estimated_usage(size_bytes: int, delivered_bytes: int, *, bytes_per_token: int) -> Usage:

@@ -63,9 +63,10 @@ class TextSending:
         if self._last is not None and self._last[0] == route.route_id:
             return self._last[1]
         edits = Edits(route.upstream_model, self._output_limit, profile_of(provider))
-        native = self.surface.name in provider.dialects
-        upstream = UPSTREAMS[self.surface.name if native else provider.dialects[0]]
-        outgoing = self._native(upstream, edits) if native else self._translated(upstream, edits)
+        if self.surface.name in provider.dialects:
+            outgoing = self._native(UPSTREAMS[self.surface.name], edits)
+        else:
+            outgoing = self._in_some_dialect(provider, edits)
         self._last = route.route_id, outgoing
         return outgoing
 
@@ -84,6 +85,17 @@ class TextSending:
         headers = {**dict(defaults), **dict(request.headers)}
         target = Target(f"{path}?{request.query}" if request.query else path, tuple(headers.items()))
         return Outgoing(target, upstream.native_body(request, edits), upstream, native=True)
+
+    def _in_some_dialect(self, provider: Provider, edits: Edits) -> Outgoing:
+        """In the first dialect of the provider that can say it. Raises Inexpressible by what the first one misses."""
+        missing: Inexpressible | None = None
+        for name in provider.dialects:
+            try:
+                return self._translated(UPSTREAMS[name], edits)
+            except Inexpressible as error:
+                missing = missing or error
+        assert missing is not None, "a provider speaks a dialect"
+        raise missing
 
     def _translated(self, upstream: Upstream, edits: Edits) -> Outgoing:
         if self._conversation is None:
