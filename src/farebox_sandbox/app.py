@@ -11,6 +11,7 @@ from farebox_sandbox.connection import ClientGone, HungUp
 from farebox_sandbox.control import Control
 from farebox_sandbox.core import Core
 from farebox_sandbox.dialects.chat import CHAT
+from farebox_sandbox.dialects.gemini import GEMINI
 from farebox_sandbox.dialects.messages import COUNT_TOKENS, MESSAGES
 from farebox_sandbox.errors import UpstreamError
 from farebox_sandbox.exchange import Exchange, Receive, Scope, Send
@@ -66,6 +67,11 @@ def text_routes(calls: TextCalls) -> Routes:
         ("POST", "/v1/chat/completions"): calls.handler(CHAT),
         ("POST", "/v1/messages"): calls.handler(MESSAGES),
         ("POST", "/v1/messages/count_tokens"): calls.counter(COUNT_TOKENS),
+        **{
+            ("POST", f"/{version}/models/{{model}}:{method}"): calls.handler(GEMINI)
+            for version in ("v1beta", "v1")
+            for method in ("generateContent", "streamGenerateContent")
+        },
     }
 
 
@@ -73,7 +79,7 @@ async def _guarded(found: Found, exchange: Exchange) -> None:
     try:
         await found.handler(exchange)
     except UpstreamError as error:
-        await exchange.answer(error.status, exchange.error_body(error.status, error.message, None))
+        await exchange.answer(error.status, exchange.error_body(error.status, error.message, error.code))
     except msgspec.DecodeError as error:
         message = f"We could not parse your request: {error}"
         await exchange.answer(400, exchange.error_body(400, message, None))

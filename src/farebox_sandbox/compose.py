@@ -30,13 +30,13 @@ class ToolCall(NamedTuple):
 
 
 class Citation(NamedTuple):
-    """`start` and `end` are characters of the text; `quote` is what lies between them."""
+    """`start` and `end` are characters of the answer; `text` is what lies between them."""
 
     url: str
     title: str
     start: int
     end: int
-    quote: str
+    text: str
 
 
 class Answer(NamedTuple):

@@ -19,13 +19,17 @@ class Core:
         self.faults = FaultBook()
         self._api_key = api_key.encode()
 
-    def authenticate(self, exchange: Exchange, *key_headers: bytes) -> None:
-        """Raises UpstreamError 401 unless the key came as a Bearer token or in one of `key_headers`."""
+    def authenticate(self, exchange: Exchange) -> None:
+        """Raises UpstreamError 401 unless the key came as a Bearer token."""
+        if not self.knows_key(exchange):
+            raise UpstreamError(401, "Incorrect API key provided.")
+
+    def knows_key(self, exchange: Exchange, *key_headers: bytes) -> bool:
+        """Whether the right key came as a Bearer token or in one of `key_headers`."""
         headers = dict(exchange.scope["headers"])
         given = [headers.get(b"authorization", b"").removeprefix(b"Bearer ")]
         given += [headers[name] for name in key_headers if name in headers]
-        if not any(secrets.compare_digest(one, self._api_key) for one in given):
-            raise UpstreamError(401, "Incorrect API key provided.")
+        return any(secrets.compare_digest(one, self._api_key) for one in given)
 
     async def read_body(self, exchange: Exchange) -> bytes:
         """The request body, as slowly as the faults say. Raises ClientGone, UpstreamError 413."""

@@ -23,12 +23,13 @@ _KINDS = {
 
 
 class UpstreamError(Exception):
-    """A refusal of the sandbox itself."""
+    """A refusal of the sandbox itself. `code` None: the usual one of the status."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, code: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
+        self.code = code
 
 
 def error_body(status: int, message: str | None = None, code: str | None = None) -> bytes:

@@ -7,6 +7,7 @@ from farebox_sandbox.ask import Ask
 from farebox_sandbox.compose import compose_answer
 from farebox_sandbox.core import GARBAGE_BODY, Core
 from farebox_sandbox.dialects.base import Dialect
+from farebox_sandbox.errors import UpstreamError
 from farebox_sandbox.exchange import Exchange
 from farebox_sandbox.inline import take_directives
 from farebox_sandbox.prompt_cache import PromptCache
@@ -33,8 +34,9 @@ class TextCalls:
         exchange.error_body = dialect.error_body
         exchange.error_event = dialect.error_event
         exchange.request_id_header = dialect.request_id_header
-        self._core.authenticate(exchange, *dialect.key_headers)
-        ask, own = take_directives(dialect.read(await self._core.read_body(exchange), exchange))
+        if not self._core.knows_key(exchange, *dialect.key_headers):
+            raise UpstreamError(*dialect.wrong_key)
+        ask, own = take_directives(_read(dialect, await self._core.read_body(exchange), exchange))
         if await self._core.begin(exchange, ask.model, own, stream=ask.stream):
             return None
         dialect.check(ask)
@@ -71,3 +73,11 @@ class TextCalls:
             directives=exchange.directives,
             cache=self._prompt_cache.use(ask),
         )
+
+
+def _read(dialect: Dialect, body: bytes, exchange: Exchange) -> Ask:
+    try:
+        return dialect.read(body, exchange)
+    except (AttributeError, KeyError, TypeError) as error:
+        # A reader walks through JSON that can have any shape; where it stumbles, the shape is wrong.
+        raise UpstreamError(400, "The request has a value of a wrong type.") from error

@@ -1,11 +1,14 @@
 """One sandbox for the folder, and clients that reach it over real HTTP."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import httpx
 import pytest
 from anthropic import AsyncAnthropic
+from google import genai
 from openai import AsyncOpenAI
 
 from farebox_sandbox.process import RunningSandbox, serve_sandbox
@@ -78,3 +81,19 @@ async def openai_client(sandbox: RunningSandbox) -> AsyncIterator[AsyncOpenAI]:
 async def anthropic_client(sandbox: RunningSandbox) -> AsyncIterator[AsyncAnthropic]:
     async with AsyncAnthropic(base_url=sandbox.url, api_key=sandbox.api_key, max_retries=0) as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+async def gemini_client(sandbox: RunningSandbox) -> AsyncIterator[genai.Client]:
+    async with gemini_client_of(sandbox, sandbox.api_key) as client:
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def gemini_client_of(sandbox: RunningSandbox, api_key: str) -> AsyncIterator[genai.Client]:
+    # With a transport of our own it uses httpx: its aiohttp client warns of itself.
+    async with httpx.AsyncClient() as transport:
+        options = genai.types.HttpOptions(base_url=sandbox.url, httpx_async_client=transport)
+        client = genai.Client(api_key=api_key, http_options=options)
+        yield client
+        client.close()

@@ -16,7 +16,8 @@ KEEPALIVE_COMMENT = b": sandbox keep-alive\n\n"
 class Dialect(NamedTuple):
     """`read` makes a request of a body; it raises msgspec.DecodeError or UpstreamError. `check` refuses a request
     whose history was altered on its way, with UpstreamError 400. `key_headers`: where a key may be besides the Bearer
-    token. `id_prefix`: of answers. `request_id_header`: beside `x-request-id`."""
+    token. `id_prefix`: of answers. `request_id_header`: beside `x-request-id`.
+    `wrong_key`: status, message and code of the answer to one."""
 
     name: str
     id_prefix: str
@@ -28,6 +29,7 @@ class Dialect(NamedTuple):
     error_event: ErrorEvent
     key_headers: tuple[bytes, ...] = ()
     request_id_header: bytes | None = None
+    wrong_key: tuple[int, str, str | None] = (401, "Incorrect API key provided.", None)
 
 
 def check_nothing(_: Ask) -> None:

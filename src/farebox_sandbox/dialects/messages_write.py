@@ -13,6 +13,7 @@ from farebox_sandbox.signatures import sign
 
 DIALECT = "anthropic_messages"
 MID_STREAM_STATUS = 529
+MAX_CITED_CHARACTERS = 150  # Anthropic's limit for what the web said
 
 UNKNOWN_BLOCK = {"type": "sandbox_note", "note": "a block of an unknown type"}
 
@@ -128,7 +129,7 @@ def citation(one: Citation) -> dict[str, Any]:
         "type": "web_search_result_location",
         "url": one.url,
         "title": one.title,
-        "cited_text": one.quote,
+        "cited_text": one.text[:MAX_CITED_CHARACTERS],
         "encrypted_index": sign(DIALECT, "citation", one.url),
     }
 
