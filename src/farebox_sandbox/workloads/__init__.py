@@ -5,15 +5,21 @@ from farebox_sandbox.routing import Routes
 from farebox_sandbox.workloads.embeddings import Embeddings
 from farebox_sandbox.workloads.images import Images
 from farebox_sandbox.workloads.moderations import Moderations
+from farebox_sandbox.workloads.speech import Speech
+from farebox_sandbox.workloads.transcriptions import Transcriptions
 
 
 def routes(sandbox: Core) -> Routes:
     """The routes of all workloads. A path may have `{name}` segments; they arrive in `exchange.parameters`."""
     images = Images(sandbox)
+    transcriptions = Transcriptions(sandbox)
     return {
         ("POST", "/v1/embeddings"): Embeddings(sandbox).create,
         ("POST", "/v1/moderations"): Moderations(sandbox).create,
         ("POST", "/v1/images/generations"): images.generate,
         ("POST", "/v1/images/edits"): images.edit,
         ("GET", "/sandbox/images/{name}"): images.file,
+        ("POST", "/v1/audio/speech"): Speech(sandbox).create,
+        ("POST", "/v1/audio/transcriptions"): transcriptions.transcribe,
+        ("POST", "/v1/audio/translations"): transcriptions.translate,
     }
