@@ -4,13 +4,15 @@ import json
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from openai import APIResponseValidationError
 
 from farebox.base.usage import Usage
 from farebox.dialects.canonical.conversation import Conversation
-from farebox.dialects.canonical.parts import Part, Reasoning, ToolCall
-from farebox.dialects.canonical.reply import Reply, ReplyEvent, ReplyFold
+from farebox.dialects.canonical.parts import Part, Reasoning, Text, ToolCall
+from farebox.dialects.canonical.reply import PartEnded, PartStarted, Reply, ReplyEvent, ReplyFold
 from farebox.dialects.openai_responses import SURFACE, UPSTREAM
 from farebox.dialects.port import Edits, Profile, Told
 from farebox.dialects.sse import EventSplitter, data_of
@@ -114,6 +116,18 @@ def _comparable(response: dict[str, Any]) -> dict[str, Any]:
         kept = {name: value for name, value in item.items() if name not in ("id", "status")}
         items.append(json.dumps(kept, sort_keys=True))
     return response | {"output": sorted(items), "usage": None}
+
+
+def test_the_oracle_notices_what_is_missing() -> None:
+    encoder = SURFACE.new_encoder(TOLD)
+    stream = encoder.feed([PartStarted(Text("a")), PartEnded()]) + encoder.ending(MISSING, None, {})
+    assert parsed_events(stream, strict=True)
+    for field in (b'"sequence_number":', b'"parallel_tool_calls":', b'"annotations":', b'"item_id":', b'"logprobs":'):
+        with pytest.raises(APIResponseValidationError):
+            parsed_events(stream.replace(field, b'"renamed":', 1), strict=True)
+    body = SURFACE.encode_reply(Reply(parts=()), TOLD).body
+    with pytest.raises(APIResponseValidationError):
+        parsed_response(body.replace(b'"model":', b'"modal":'))
 
 
 @given(strategies.foreign_replies())

@@ -223,22 +223,24 @@ def _file_id(source: FileId) -> str:
     return source.file_id
 
 
-def tokens_value(tokens: Sequence[Any]) -> list[Any]:
-    """Log probabilities as this API has them: with the bytes of each token, which chat may leave out."""
-    return [_token_value(token) for token in tokens]
+def tokens_value(tokens: Sequence[Any]) -> list[dict[str, Any]]:
+    """Log probabilities as this API has them: with the bytes of each token, which chat may leave out. What is no token
+    is left out, so that a provider's nonsense does not reach the client's types."""
+    values = []
+    for token in tokens:
+        value = _token_value(token)
+        if value is not None:
+            others = token.get("top_logprobs")
+            found = [_token_value(other) for other in others] if isinstance(others, list) else []
+            values.append(value | {"top_logprobs": [other for other in found if other is not None]})
+    return values
 
 
-def _token_value(token: Any) -> Any:
-    if not isinstance(token, dict) or not isinstance(token.get("token"), str):
-        return token
-    value = {"top_logprobs": [], **token}
-    if value.get("bytes") is None:
-        value["bytes"] = list(token["token"].encode())
-    if isinstance(value["top_logprobs"], list) and value["top_logprobs"]:
-        value["top_logprobs"] = [
-            {**top, "bytes": list(top["token"].encode())}
-            if isinstance(top, dict) and top.get("bytes") is None and isinstance(top.get("token"), str)
-            else top
-            for top in value["top_logprobs"]
-        ]
-    return value
+def _token_value(token: Any) -> dict[str, Any] | None:
+    text = token.get("token") if isinstance(token, dict) else None
+    if not isinstance(text, str):
+        return None
+    logprob, made_of = token.get("logprob"), token.get("bytes")
+    if not isinstance(made_of, list) or not all(isinstance(byte, int) for byte in made_of):
+        made_of = list(text.encode())
+    return {"token": text, "bytes": made_of, "logprob": logprob if isinstance(logprob, int | float) else 0.0}

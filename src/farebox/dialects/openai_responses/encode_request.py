@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from farebox.base.errors import Problem
 from farebox.dialects.canonical.conversation import Conversation, JsonSchema, Sampling, Thinking
 from farebox.dialects.canonical.parts import Reasoning
 from farebox.dialects.openai_responses.encode_input import input_of
@@ -24,7 +25,7 @@ _encode = msgspec.json.Encoder().encode
 
 def encode_request(conversation: Conversation, edits: Edits, stream: bool) -> Encoded:
     """Nothing is stored at the provider: `store` is false, and where reasoning may occur it is asked for in sealed
-    form, so that it survives to the next turn. Raises Inexpressible."""
+    form, so that it survives to the next turn. Raises Inexpressible, and Problem `invalid_request`."""
     losses = Losses(edits.profile.unsupported)
     _refuse(conversation)
     for name in conversation.unknown:
@@ -45,7 +46,10 @@ def encode_request(conversation: Conversation, edits: Edits, stream: bool) -> En
     _add_text(body, conversation, losses)
     _add_sampling(body, conversation.sampling, losses)
     _add_about(body, conversation, losses)
-    return Encoded(_encode(body), losses.sorted)
+    try:
+        return Encoded(_encode(body), losses.sorted)
+    except RecursionError as error:
+        raise Problem("invalid_request", "The body is nested too deeply.") from error
 
 
 def _refuse(conversation: Conversation) -> None:
@@ -65,9 +69,9 @@ def _add_tools(body: dict[str, Any], conversation: Conversation, losses: Losses)
         if values:
             body["tools"] = values
     if conversation.tool_choice is not None:
-        if conversation.tool_choice.mode.startswith("allowed") and losses.lacks("allowed_tools"):
-            return
-        body["tool_choice"] = choice_value(conversation.tool_choice, tools)
+        limited = conversation.tool_choice.mode.startswith("allowed")
+        if not (limited and losses.lacks("allowed_tools")):
+            body["tool_choice"] = choice_value(conversation.tool_choice, tools)
     if conversation.parallel_tool_calls is not None and not losses.lacks("parallel_tool_calls"):
         body["parallel_tool_calls"] = conversation.parallel_tool_calls
 
