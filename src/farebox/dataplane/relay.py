@@ -126,7 +126,8 @@ class Relay:
                         break
                 if self._splitter.rest.strip() and not await self._take([self._splitter.rest + b"\n\n"]):
                     return self._broken("garbage")
-                await self._pass_on(passage.close())
+                if rest := passage.close():
+                    await self._pass_on(rest)
         except TimeoutError:
             return self._ended_by(self._abort_kind)
         except UpstreamFailure as failure:
@@ -167,19 +168,12 @@ class Relay:
         """Fold events and pass on what the client may see; False when the stream has broken."""
         passage = self.passage
         assert passage is not None, "bytes come by a passage"
-        onward, whole = bytearray(), True
-        for event in events:
-            try:
-                onward += passage.feed(event)
-            except Broken:
-                whole = False
-                break
-        await self._pass_on(bytes(onward))
+        body, whole = _fed(passage, events)
+        if body:
+            await self._pass_on(body)
         return whole
 
     async def _pass_on(self, body: bytes) -> None:
-        if not body:
-            return
         if self._call.first_byte_at is None:
             self._call.first_byte_at = self._parts.clock()
         self._relayed = True
@@ -315,6 +309,18 @@ class Relay:
             price_version=route.price.price_version if route.price else "",
         )
         return Progress(self._call.workspace_id, self._call.call_id, msgspec.json.encode(mark).decode())
+
+
+def _fed(passage: Passage, events: list[bytes]) -> tuple[bytes, bool]:
+    """What the client gets of these events, and whether none of them was broken."""
+    pieces, whole = [], True
+    for event in events:
+        try:
+            pieces.append(passage.feed(event))
+        except Broken:
+            whole = False
+            break
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces), whole
 
 
 def _expire(timeout: asyncio.Timeout | None) -> None:

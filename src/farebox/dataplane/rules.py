@@ -8,6 +8,8 @@ above the hold), D none (never charged).
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from farebox.base.usage import Usage
 from farebox.catalog.model import Route
 from farebox.catalog.rules import charge_nanos
@@ -52,6 +54,8 @@ class Facts(NamedTuple):
     may_have_cost: bool  # whether the provider had the request
 
 
+# Classes of usage that are estimated where a provider does not tell them.
+_ESTIMATED = ("_tokens", "_milliseconds")
 # Endings whose call is charged when there is evidence, and how the rule is called where the provider's usage is known.
 _CHARGED = {
     Ending.ANSWERED: "provider_usage",
@@ -75,24 +79,39 @@ def judge(facts: Facts) -> Verdict:
     if facts.ending in _RELEASED:
         rule, count_request = _RELEASED[facts.ending]
         return Verdict(rule, "D", None, _possible_cost(facts), count_request)
-    if facts.reported.usage is not None:
+    if facts.reported.usage is not None and facts.reported.basis == "reported":
         usage = facts.reported.usage
         return Verdict(_CHARGED[facts.ending], "A", usage, usage, True)
     return _estimate(facts)
 
 
 def _estimate(facts: Facts) -> Verdict:
-    if facts.ending in (Ending.ANSWERED, Ending.ANSWERED_UNSEEN):
-        rule = "usage_malformed_estimated" if facts.reported.malformed else "usage_missing_estimated"
-    elif facts.delivered_bytes == 0:
-        lost = facts.ending is Ending.LOST
+    answered = facts.ending in (Ending.ANSWERED, Ending.ANSWERED_UNSEEN)
+    lost = facts.ending is Ending.LOST
+    if facts.delivered_bytes == 0 and not answered:
         rule = "lost_undelivered" if lost else "client_left_undelivered"
         return Verdict(rule, "D", None, _possible_cost(facts), not lost)
+    if lost:
+        rule = "lost_delivered_estimated"
+    elif facts.reported.basis == "counted":
+        rule = "counted_units"
+    elif answered:
+        rule = "usage_malformed_estimated" if facts.reported.malformed else "usage_missing_estimated"
     else:
-        rule = "lost_delivered_estimated" if facts.ending is Ending.LOST else "client_left_estimated"
+        rule = "client_left_estimated"
+    known = facts.reported.usage
+    if known is not None:
+        return Verdict(rule, "C", known, _taken_high(known), True)
     low = estimated_usage(facts.prompt_bytes, facts.delivered_bytes, bytes_per_token=BYTES_PER_TOKEN_FOR_CHARGES)
     high = estimated_usage(facts.prompt_bytes, facts.delivered_bytes, bytes_per_token=BYTES_PER_TOKEN_FOR_COSTS)
     return Verdict(rule, "C", low, high, True)
+
+
+def _taken_high(usage: Usage) -> Usage:
+    """What a provider may bill where a usage was estimated low; what was counted (pictures, characters) stays."""
+    double = BYTES_PER_TOKEN_FOR_CHARGES // BYTES_PER_TOKEN_FOR_COSTS
+    doubled = {name: double * getattr(usage, name) for name in Usage.__struct_fields__ if name.endswith(_ESTIMATED)}
+    return msgspec.structs.replace(usage, **doubled)
 
 
 def _possible_cost(facts: Facts) -> Usage | None:
