@@ -29,7 +29,8 @@ def rows_of_the_page() -> dict[str, Row]:
 
 def rows_of_the_rules() -> dict[str, Row]:
     rows: dict[str, Row] = {}
-    reports = (Reported(Usage(input_tokens=3, output_tokens=2)), Reported(Usage()), MISSING, MALFORMED)
+    counted = (Reported(Usage(images=2), basis="counted"), Reported(Usage(input_tokens=1), basis="estimated"))
+    reports = (Reported(Usage(input_tokens=3, output_tokens=2)), Reported(Usage()), MISSING, MALFORMED, *counted)
     for ending, reported, delivered, cost in itertools.product(Ending, reports, (0, 9), (True, False)):
         verdict = judge(Facts(ending, reported, 12, delivered, cost))
         row = Row(verdict.usage is not None, verdict.evidence, verdict.count_request)

@@ -7,7 +7,16 @@ from farebox.records.meanings import EVIDENCE, RULES
 
 
 @pytest.mark.parametrize("ending", list(Ending))
-@pytest.mark.parametrize("reported", [Reported(Usage()), Reported(None), Reported(None, malformed=True)])
+@pytest.mark.parametrize(
+    "reported",
+    [
+        Reported(Usage()),
+        Reported(None),
+        Reported(None, malformed=True),
+        Reported(Usage(images=1), basis="counted"),
+        Reported(Usage(characters=1), malformed=True, basis="estimated"),
+    ],
+)
 @pytest.mark.parametrize("delivered_bytes", [0, 100])
 def test_every_rule_of_settlement_has_a_meaning_for_customers(
     ending: Ending, reported: Reported, delivered_bytes: int

@@ -30,8 +30,17 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # API keys remembered per process, and unknown keys remembered as unknown.
     max_cached_keys: int = 20_000
     max_cached_unknown_keys: int = 20_000
+    # A form with files, which streams through: what the largest providers take, and an hour of compressed speech.
+    max_upload_bytes: int = 100_000_000
+    # The part of a form that is kept: a whole one where an `Idempotency-Key` is sent or a file comes before the fields
+    # that the hold needs. The providers' own limit for sound.
+    max_buffered_upload_bytes: int = 25_000_000
+    # Of a whole form; between two of its pieces `body_timeout_seconds` may pass.
+    upload_timeout_seconds: float = 600.0
     # A JSON answer, which is parsed whole.
     max_response_bytes: int = 32_000_000
+    # An answer with pictures, or one event with a picture: ten of the largest that there are.
+    max_image_answer_bytes: int = 128_000_000
     # One event of a stream, which is parsed whole: what a stream buffers at most.
     max_event_bytes: int = 4_000_000
     # Silence to the client after which a comment is sent, below the 30 s after which proxies give up.

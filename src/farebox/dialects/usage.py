@@ -1,6 +1,6 @@
 """What a provider reports that a call used. Every dialect reads its own report into the same disjoint classes."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -10,11 +10,18 @@ from farebox.base.usage import Usage
 MAX_REPORTED_TOKENS = 20_000_000
 
 
+# Whose word a usage is: the provider's own report, units that we counted and that are exact (pictures in the answer,
+# characters of a text that was spoken), or a low estimate where a report is missing or malformed.
+Basis = Literal["reported", "counted", "estimated"]
+
+
 class Reported(msgspec.Struct, frozen=True, gc=False):
-    """What a provider said it used: `usage` is None when it said nothing (`missing`) or nonsense (`malformed`)."""
+    """What a provider said it used: `usage` is None when it said nothing (`missing`) or nonsense (`malformed`), and
+    nothing better than bytes is known. `basis` says whose word it is."""
 
     usage: Usage | None
     malformed: bool = False
+    basis: Basis = "reported"
 
 
 MISSING = Reported(None)

@@ -6,7 +6,7 @@ from typing import Final
 EVIDENCE: Final[Mapping[str, str]] = {
     "A": "The provider reported the usage with its answer.",
     "B": "The usage was looked up at the provider after the call.",
-    "C": "Estimated: we counted what was delivered, because the provider reported no usage. Never above the hold.",
+    "C": "We counted or estimated what was delivered, because the provider reported no usage. Never above the hold.",
     "D": "No evidence of use, so nothing is charged.",
 }
 
@@ -16,6 +16,7 @@ RULES: Final[Mapping[str, str]] = {
     "client_left_estimated": "The client left early; you pay for what was delivered until then, by a low estimate.",
     "client_left_undelivered": "The client left before anything was delivered; you pay nothing.",
     "usage_missing_estimated": "The provider reported no usage; you pay for what was delivered, by a low estimate.",
+    "counted_units": "You pay for what we counted: pictures in the answer, characters of the text that was spoken.",
     "usage_malformed_estimated": (
         "The provider's report of usage made no sense; you pay for what was delivered, by a low estimate."
     ),
