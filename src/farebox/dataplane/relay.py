@@ -5,7 +5,8 @@ the watch on the client's disconnect (a server does not raise from `send` after 
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -25,25 +26,60 @@ from farebox.dialects.translate import Passage
 from farebox.dialects.usage import MISSING
 from farebox.providers.client import FailureKind, UpstreamFailure, UpstreamResponse
 
-_STREAM_HEADERS = [
-    (b"content-type", b"text/event-stream; charset=utf-8"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),
-]
 # The bound of a last write where no provider was asked and so no idle time is known.
 FINISH_SECONDS = 10.0
+
+
+class Splitter(Protocol):
+    """Cuts a provider's bytes into the pieces that a passage takes."""
+
+    @property
+    def rest(self) -> bytes: ...
+    @property
+    def overflowed(self) -> bool: ...
+    def feed(self, chunk: bytes) -> list[bytes]: ...
+
+
+class Framing(NamedTuple):
+    """What a stream is made of. `tells_errors`: it has room for keep-alives and for an error as its end; without, a
+    stream that breaks off is cut, so that no client takes it for whole."""
+
+    accepts: Callable[[str], bool]
+    new_splitter: Callable[[int], Splitter]
+    content_type: Callable[[str], bytes]
+    tells_errors: bool
+
+
+EVENTS = Framing(
+    accepts=lambda content_type: content_type == "text/event-stream",
+    new_splitter=EventSplitter,
+    content_type=lambda _: b"text/event-stream; charset=utf-8",
+    tells_errors=True,
+)
+_STREAM_HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 
 
 class Relay:
     """One streamed answer on its way to one client."""
 
-    def __init__(self, parts: Parts, call: Call, headers: Pairs, *, exchange: Exchange, sending: StreamSending) -> None:
+    def __init__(
+        self,
+        parts: Parts,
+        call: Call,
+        headers: Pairs,
+        *,
+        exchange: Exchange,
+        sending: StreamSending,
+        framing: Framing = EVENTS,
+    ) -> None:
         self._parts = parts
         self._call = call
         self._headers = headers
         self._receive = exchange.receive
         self._send = exchange.send
         self.sending = sending
+        self._framing = framing
+        self._content_type = b""
         self._told = call.told(wants_usage=sending.wants_usage)
         self._loop = asyncio.get_running_loop()
         self._begin_attempt()
@@ -67,7 +103,7 @@ class Relay:
 
     def _begin_attempt(self) -> None:
         self.passage: Passage | None = None
-        self._splitter = EventSplitter(self._parts.bounds.max_event_bytes)
+        self._splitter = self._framing.new_splitter(self._parts.bounds.max_event_bytes)
         self._heard_at: float | None = None
 
     # ── the pump ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -108,11 +144,12 @@ class Relay:
 
     async def _pump(self, response: UpstreamResponse) -> Ending | None:
         """One attempt: how the call ended, or None to try the next route because nothing has reached the client."""
-        if response.content_type != "text/event-stream":
+        if not self._framing.accepts(response.content_type):
             return self._broken("wrong_content_type")
         if self._left_at is not None and not self._draining:
             return Ending.CLIENT_LEFT
         self._attempt_began_at = self._loop.time()
+        self._content_type = self._framing.content_type(response.content_type)
         self.passage = passage = self.sending.passage(self._forwarding.outgoing, self._told)
         try:
             async with asyncio.timeout(None) as self._guard:
@@ -213,7 +250,8 @@ class Relay:
         try:
             if not self.started:
                 self.started = True
-                headers = [*self._headers, *_STREAM_HEADERS]
+                content_type = self._content_type or self._framing.content_type("")
+                headers = [*self._headers, (b"content-type", content_type), *_STREAM_HEADERS]
                 if self._relayed and self._forwarding.outgoing.dropped:
                     headers.append(dropped_pair(self._parts, self._forwarding.outgoing.dropped))
                     self._dropped_told = True
@@ -238,6 +276,11 @@ class Relay:
                 await self.write(body, last=True)
         except TimeoutError:
             return
+
+    async def break_off(self, problem: Problem) -> None:
+        """End a stream that failed: by telling so, or by leaving it open, upon which the server cuts the connection."""
+        if self._framing.tells_errors:
+            await self.finish(self.error_events(problem))
 
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
@@ -273,7 +316,11 @@ class Relay:
                 self._leave()
         elif self._attempt_began_at is not None and (kind := self._overdue(self._attempt_began_at, now_seconds)):
             self._abort(kind)
-        elif self._left_at is None and now_seconds - self._sent_at >= bounds.keep_alive_seconds:
+        elif (
+            self._framing.tells_errors
+            and self._left_at is None
+            and now_seconds - self._sent_at >= bounds.keep_alive_seconds
+        ):
             self._keep_alive = asyncio.create_task(self._send_keep_alive(), name="keep-alive")
 
     async def _send_keep_alive(self) -> None:

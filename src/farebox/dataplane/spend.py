@@ -26,9 +26,9 @@ from farebox.dataplane.call import Call
 from farebox.dataplane.forward import CallFailed
 from farebox.dataplane.hold import take_hold, with_claim
 from farebox.dataplane.parts import Parts
-from farebox.dataplane.relay import Relay
+from farebox.dataplane.relay import EVENTS, Framing, Relay
 from farebox.dataplane.rules import Ending
-from farebox.dataplane.sending import Outgoing, TextSending, dropped_value
+from farebox.dataplane.sending import Outgoing, StreamSending, dropped_value
 from farebox.dataplane.settle import Settled, settle_call
 from farebox.dataplane.tell import held_headers
 from farebox.dialects.canonical.parts import Opaque, Reasoning, Refusal, Text, ToolCall
@@ -57,7 +57,7 @@ async def serve_text(parts: Parts, surface: Surface, exchange: Exchange, call_id
     with place(parts):
         await take_hold(parts, call)
         if request.stream:
-            await _stream(parts, call, exchange, sending)
+            await stream_answer(parts, call, exchange, sending)
         else:
             told = call.told(wants_usage=request.wants_usage)
             await answer(
@@ -137,11 +137,13 @@ def _generated_bytes(reply: Reply) -> int:
 # ── a stream ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _stream(parts: Parts, call: Call, exchange: Exchange, sending: TextSending) -> None:
+async def stream_answer(
+    parts: Parts, call: Call, exchange: Exchange, sending: StreamSending, *, framing: Framing = EVENTS
+) -> None:
     """Relay, settle, then send the end marker; an abnormal end is an explicit error event."""
     headers = call_headers(parts.brand, call.call_id)
     held = held_headers(parts.brand, call.admission.hold_nanos)
-    relay = Relay(parts, call, [*headers, *held], exchange=exchange, sending=sending)
+    relay = Relay(parts, call, [*headers, *held], exchange=exchange, sending=sending, framing=framing)
     failed: CallFailed | None = None
     ending = Ending.STOPPED
     try:
@@ -162,7 +164,7 @@ async def _stream(parts: Parts, call: Call, exchange: Exchange, sending: TextSen
     if failed is not None and not relay.started:
         await send_failure(parts, exchange.send, failed, call=call, settled=settled, surface=sending.surface)
     elif problem is not None:
-        await relay.finish(relay.error_events(problem))
+        await relay.break_off(problem)
     else:
         await relay.finish(_last_events(parts, relay, settled))
 
@@ -176,7 +178,7 @@ async def _stop_stream(parts: Parts, call: Call, relay: Relay, exchange: Exchang
 
 async def _end_stream(parts: Parts, call: Call, relay: Relay, problem: Problem, *, exchange: Exchange) -> None:
     if relay.started:
-        await relay.finish(relay.error_events(problem))
+        await relay.break_off(problem)
     else:
         headers = call_headers(parts.brand, call.call_id)
         await send_problem(exchange.send, problem, headers, call.call_id, surface=relay.sending.surface)
