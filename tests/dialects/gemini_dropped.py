@@ -112,9 +112,10 @@ def _field(name: str, empty: object = None) -> Callable[[Conversation], Conversa
     return lambda conversation: replace(conversation, **{name: empty})
 
 
-def _form_name(conversation: Conversation) -> Conversation:
+def _form(conversation: Conversation) -> Conversation:
+    """A schema that is not held to is sent all the same."""
     assert conversation.answer_form is not None
-    return replace(conversation, answer_form=replace(conversation.answer_form, name="", description=""))
+    return replace(conversation, answer_form=replace(conversation.answer_form, description=""))
 
 
 _SETTINGS: dict[str, Callable[[Conversation], Conversation]] = {
@@ -124,8 +125,7 @@ _SETTINGS: dict[str, Callable[[Conversation], Conversation]] = {
     "reasoning_effort": _lowest,
     "reasoning_summary": lambda conversation: _thinking(conversation, summary="auto"),
     "message_name": _nameless,
-    "answer_form_name": _form_name,
-    "answer_form": lambda conversation: conversation,  # sent, and only not held to
+    "answer_form": _form,
     "seed": _sampling("seed"),
     "logit_bias": _sampling("logit_bias"),
     "parallel_tool_calls": _field("parallel_tool_calls"),

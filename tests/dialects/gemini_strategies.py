@@ -185,7 +185,11 @@ samplings = st.builds(
     st.lists(words, max_size=5).map(tuple),
 )
 forms = st.none() | st.builds(
-    JsonSchema, st.none() | schemas, st.sampled_from(["", "", "n"]), strict=st.none() | st.booleans()
+    JsonSchema,
+    st.none() | schemas,
+    st.sampled_from(["", "n"]),
+    st.sampled_from(["", "", "d"]),
+    strict=st.none() | st.booleans(),
 )
 
 

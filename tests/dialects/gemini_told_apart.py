@@ -34,8 +34,8 @@ def told_apart(conversation: Conversation) -> Conversation:
         # Calls may be parallel: that is the only way there is.
         parallel_tool_calls=None,
         thinking=_thinking(conversation.thinking),
-        # An answer always keeps to its schema.
-        answer_form=replace(conversation.answer_form, strict=None) if conversation.answer_form else None,
+        # An answer always keeps to its schema, whose name is a label.
+        answer_form=replace(conversation.answer_form, strict=None, name="") if conversation.answer_form else None,
         # A number of alternatives without the wish for probabilities asks for nothing.
         sampling=sampling if sampling.logprobs else replace(sampling, top_logprobs=None),
         service_tier=TIERS.get(conversation.service_tier or "auto", conversation.service_tier),

@@ -299,8 +299,17 @@ def test_functions_are_declared_with_the_clients_own_schema() -> None:
 
 
 def test_tools_whose_calls_could_not_come_back_refuse_the_route() -> None:
-    assert refused(asked(USER, tools=(CustomTool("c"),))) == ("custom_tool", "tools")
-    assert refused(asked(USER, tools=(FunctionTool("f", namespace="n"),))) == ("tool_namespace", "tools")
+    assert refused(asked(USER, tools=(CustomTool("c"),))) == ("custom_tools", "tools")
+
+
+def test_tools_of_a_namespace_have_one_flat_name_everywhere() -> None:
+    call = ToolCall("c1", "f", "{}", namespace="n")
+    choice = ToolChoice("named", ("f",))
+    body = body_of(called(call, tools=(FunctionTool("f", namespace="n"),), tool_choice=choice))
+    assert body["tools"][0]["functionDeclarations"] == [{"name": "n__ns__f"}]
+    assert body["toolConfig"]["functionCallingConfig"]["allowedFunctionNames"] == ["n__ns__f"]
+    assert body["contents"][1]["parts"][0]["functionCall"]["name"] == "n__ns__f"
+    assert body["contents"][2]["parts"][0]["functionResponse"]["name"] == "n__ns__f"
 
 
 THINKING = [
@@ -357,5 +366,7 @@ def test_what_would_change_the_answer_refuses_the_route() -> None:
 
 
 def test_names_of_participants_and_unknown_fields_are_named() -> None:
-    encoded = UPSTREAM.encode_request(asked(replace(USER, name="ann"), unknown=("audio",)), EDITS, False)
-    assert encoded.dropped == ("field:audio", "message_name")
+    encoded = UPSTREAM.encode_request(
+        asked(replace(USER, name="ann"), unknown=("audio", "X y", "prediction")), EDITS, False
+    )
+    assert encoded.dropped == ("field:audio", "field:x_y", "message_name", "prediction")

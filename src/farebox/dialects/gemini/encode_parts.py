@@ -25,6 +25,7 @@ from farebox.dialects.canonical.parts import (
 )
 from farebox.dialects.gemini.media import media
 from farebox.dialects.gemini.thinking import takes_levels
+from farebox.dialects.namespaces import joined
 from farebox.dialects.port import Inexpressible
 
 # What Google's guide to thought signatures gives for calls that another model made: without one, models from generation
@@ -45,7 +46,12 @@ class PartWriter:
     def __init__(self, turns: Sequence[Turn], model: str, dropped: set[str]) -> None:
         self._dropped = dropped
         self._recent = takes_levels(model)
-        self._names = {part.call_id: part.name for turn in turns for part in turn.parts if isinstance(part, ToolCall)}
+        self._names = {
+            part.call_id: joined(part.namespace, part.name)
+            for turn in turns
+            for part in turn.parts
+            if isinstance(part, ToolCall)
+        }
 
     def parts(self, turn: Turn) -> list[_Json]:
         """The parts of one turn. Raises Inexpressible."""
@@ -105,9 +111,8 @@ class PartWriter:
         return "\n".join((part.title, part.source, *part.texts))
 
     def _call(self, call: ToolCall) -> _Json:
-        if call.namespace:
-            self._dropped.add("tool_namespace")
-        written: _Json = {"functionCall": {"id": call.call_id, "name": call.name, "args": self._arguments(call)}}
+        name = joined(call.namespace, call.name)
+        written: _Json = {"functionCall": {"id": call.call_id, "name": name, "args": self._arguments(call)}}
         if call.seal and call.origin == "gemini":
             written["thoughtSignature"] = call.seal
         elif call.seal:
@@ -116,7 +121,7 @@ class PartWriter:
 
     def _arguments(self, call: ToolCall) -> Any:
         if call.custom:
-            self._dropped.add("custom_tool")
+            self._dropped.add("custom_tools")
             return {"input": call.arguments}
         if not call.arguments.strip():
             return {}
@@ -130,7 +135,7 @@ class PartWriter:
         if result.call_id not in self._names:
             raise Inexpressible("tool_result_without_call", "messages")
         if result.custom:
-            self._dropped.add("custom_tool")
+            self._dropped.add("custom_tools")
         texts: list[str] = []
         seen: list[_Json] = []
         for part in result.content:

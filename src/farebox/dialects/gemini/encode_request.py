@@ -5,6 +5,7 @@ Gemini has one system instruction and it stands before everything. A system turn
 user's text in its place, and named: to move it up would change what it refers to, and to leave it out would lose it.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -37,6 +38,9 @@ _TIERS: Final = {
     "priority": "priority",
 }
 _SYSTEM: Final = ("system", "developer")
+# What readers of requests name that is a feature, and not a field that they do not know.
+_FEATURES: Final = frozenset(("prediction", "message_name", "user"))
+_UNFIT: Final = re.compile(r"[^a-z0-9_.:-]")
 
 _encode = msgspec.json.Encoder().encode
 
@@ -61,7 +65,7 @@ def encode_request(conversation: Conversation, edits: Edits, stream: bool) -> En
     body["generationConfig"] = _generation(conversation, edits, dropped)
     if (tier := _tier(conversation.service_tier, dropped)) is not None:
         body["serviceTier"] = tier
-    return Encoded(_encode(body), tuple(sorted(dropped)))
+    return Encoded(_encode(body), tuple(sorted({_UNFIT.sub("_", name[:80].lower()) for name in dropped})))
 
 
 def _left_out(conversation: Conversation) -> set[str]:
@@ -76,7 +80,8 @@ def _left_out(conversation: Conversation) -> set[str]:
         "logit_bias": bool(conversation.sampling.logit_bias),
         "message_name": any(turn.name for turn in conversation.turns),
     }
-    return {name for name, said in absent.items() if said} | {f"field:{name}" for name in conversation.unknown}
+    names = {name if name in _FEATURES else f"field:{name}" for name in conversation.unknown}
+    return names | {name for name, said in absent.items() if said}
 
 
 def _leading_system_turns(turns: Sequence[Turn]) -> int:
@@ -136,9 +141,10 @@ def _sampling(sampling: Sampling, unsupported: frozenset[str], dropped: set[str]
 
 
 def _answer_form(form: JsonSchema, dropped: set[str]) -> dict[str, Any]:
-    """Any JSON schema may be sent; constraints outside the documented ones are not held to, and so are named."""
-    if form.name or form.description:
-        dropped.add("answer_form_name")
+    """Any JSON schema may be sent; constraints outside the documented ones are not held to, and so are named. Its name
+    is a label that only OpenAI wants."""
+    if form.description:
+        dropped.add("answer_form")
     if form.schema is None:
         return {"responseMimeType": "application/json"}
     if not holds_to(form.schema):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from farebox.dialects.canonical.conversation import Conversation, CustomTool, FunctionTool, ServerTool, Tool
+from farebox.dialects.namespaces import joined
 from farebox.dialects.port import Inexpressible
 
 
@@ -24,18 +25,16 @@ def tools(declared: Sequence[Tool], dropped: set[str]) -> list[Any]:
                 dropped.add(f"server_tool:{tool.kind}")
             case CustomTool():
                 # Its call would come back as JSON, and the client waits for free text.
-                raise Inexpressible("custom_tool", "tools")
+                raise Inexpressible("custom_tools", "tools")
     return [{"functionDeclarations": functions}, *own] if functions else own
 
 
 def _function(tool: FunctionTool, dropped: set[str]) -> dict[str, Any]:
-    if tool.namespace:
-        raise Inexpressible("tool_namespace", "tools")
     if tool.strict:
         dropped.add("tool_strict")
     if tool.cache is not None:
         dropped.add("cache_control")
-    function: dict[str, Any] = {"name": tool.name}
+    function: dict[str, Any] = {"name": joined(tool.namespace, tool.name)}
     if tool.description:
         function["description"] = tool.description
     if tool.parameters is not None:
@@ -51,8 +50,10 @@ def tool_config(conversation: Conversation, dropped: set[str]) -> dict[str, Any]
     choice = conversation.tool_choice
     if choice is None:
         return {}
-    functions = {tool.name for tool in conversation.tools if isinstance(tool, FunctionTool)}
-    names = [name for name in choice.names if name in functions]
+    functions = {
+        tool.name: joined(tool.namespace, tool.name) for tool in conversation.tools if isinstance(tool, FunctionTool)
+    }
+    names = [functions[name] for name in choice.names if name in functions]
     forced = choice.mode in ("required", "named", "allowed_required")
     if choice.custom or (forced and (not functions or (choice.names and not names))):
         raise Inexpressible("tool_choice", "tool_choice")
