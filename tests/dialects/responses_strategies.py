@@ -107,8 +107,12 @@ def requests(draw: st.DrawFn) -> Conversation:
         turns.append(Turn("assistant", (Text("a"), draw(opaque_items), Text("b"))))
         turns.append(Turn("user", (Opaque(ORIGIN, "shell_call_output", {"type": "shell_call_output", "output": []}),)))
     thinking = draw(st.none() | st.builds(Thinking, effort=st.just("high"), summary=st.sampled_from([None, "auto"])))
+    sampling = conversation.sampling
+    if draw(st.booleans()):
+        sampling = msgspec.structs.replace(sampling, logprobs=True, top_logprobs=draw(st.none() | st.integers(0, 20)))
     return msgspec.structs.replace(
         conversation,
+        sampling=sampling,
         turns=tuple(turns),
         tools=tools,
         tool_choice=choice,

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from openai import APIResponseValidationError
 
 from farebox.base.usage import Usage
-from farebox.dialects.canonical.conversation import Conversation
-from farebox.dialects.canonical.parts import Part, Reasoning, Text, ToolCall
+from farebox.dialects.canonical.conversation import Conversation, FunctionTool, Tool
+from farebox.dialects.canonical.parts import DialectName, Part, Reasoning, Text, ToolCall
 from farebox.dialects.canonical.reply import PartEnded, PartStarted, Reply, ReplyEvent, ReplyFold
 from farebox.dialects.openai_responses import SURFACE, UPSTREAM
-from farebox.dialects.port import Edits, Profile, Told
+from farebox.dialects.port import Edits, Inexpressible, Profile, Told
 from farebox.dialects.sse import EventSplitter, data_of
 from farebox.dialects.usage import MISSING, Reported
+from tests.dialects import conversations
 from tests.dialects import responses_strategies as strategies
 from tests.dialects.responses_sdk import accumulated, parsed_events, parsed_response
 
@@ -62,6 +63,33 @@ def test_a_request_comes_back_as_it_went(conversation: Conversation, stream: boo
     request = SURFACE.read_request(body)
     assert (request.model, request.output_limit, request.stream) == ("m", 99, stream)
     assert SURFACE.decode_request(request) == conversation
+
+
+@pytest.mark.parametrize("origin", ["openai_chat", "anthropic_messages", "gemini"])
+@given(data=st.data())
+def test_a_request_of_another_dialect_is_carried_or_refused_but_never_lost_in_silence(
+    origin: DialectName, data: st.DataObject
+) -> None:
+    # Files of chat lie at the same provider: their ids are carried, and are this dialect's then.
+    switches = conversations.Switches(origin=origin, with_file_ids=origin != "openai_chat")
+    conversation = data.draw(conversations.conversations(switches))
+    try:
+        body, dropped = UPSTREAM.encode_request(conversation, EDITS, False)
+    except Inexpressible:
+        return
+    found = SURFACE.decode_request(SURFACE.read_request(body))
+    assert found.unknown == ()
+    if dropped:
+        return
+    # Elsewhere a function is lax unless it says that it is strict; here it is the other way round.
+    tools = tuple(_explicit(tool) for tool in conversation.tools)
+    assert found == msgspec.structs.replace(conversation, origin="openai_responses", tools=tools)
+
+
+def _explicit(tool: Tool) -> Tool:
+    if isinstance(tool, FunctionTool) and tool.strict is None:
+        return msgspec.structs.replace(tool, strict=False)
+    return tool
 
 
 @given(strategies.replies())

@@ -260,6 +260,10 @@ def test_what_an_answer_cannot_hold_is_named() -> None:
     assert "logprobs" in encoder.dropped
 
 
+def test_silence_about_usage_is_no_null() -> None:
+    assert "usage" not in json.loads(SURFACE.encode_reply(Reply(parts=()), TOLD).body)
+
+
 def test_a_refusal_by_filter_is_incomplete_and_a_broken_call_is_cut() -> None:
     for finish, reason in ((Finish.REFUSAL, "content_filter"), (Finish.BROKEN_CALL, "max_output_tokens"),
                            (Finish.CONTEXT_WINDOW, "max_output_tokens")):  # fmt: skip

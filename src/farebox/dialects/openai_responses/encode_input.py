@@ -19,6 +19,9 @@ def input_of(turns: Sequence[Turn], losses: Losses) -> tuple[str, list[dict[str,
         if turn.name:
             losses.add("message_name")
         _add_turn(items, turn, losses)
+    if not items:
+        # Nothing but what another provider thought: there is no conversation to go on with.
+        raise Inexpressible("foreign_reasoning")
     return instructions, items
 
 

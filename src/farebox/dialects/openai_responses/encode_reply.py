@@ -51,6 +51,9 @@ def encode_reply(reply: Reply, told: Told) -> Encoded:
     if fields["status"] == "incomplete" and output.ends_in_message:
         output.items[-1]["status"] = "incomplete"
     response = response_of(told, output=output.items, service_tier=reply.service_tier, **fields)
+    if usage is None:
+        # Clients that validate take counts or nothing, but not null.
+        del response["usage"]
     return Encoded(_encode(response), losses.sorted)
 
 

@@ -148,11 +148,12 @@ def _add_sampling(body: dict[str, Any], sampling: Sampling, losses: Losses) -> N
     for name in ("top_k", "seed", "presence_penalty", "frequency_penalty", "logit_bias"):
         if getattr(sampling, name) not in (None, ()):
             losses.add(name)
-    if (sampling.logprobs or sampling.top_logprobs is not None) and not losses.lacks("logprobs"):
-        if sampling.logprobs:
-            body["include"] = [*body.get("include", ()), "message.output_text.logprobs"]
+    if sampling.logprobs and not losses.lacks("logprobs"):
+        body["include"] = [*body.get("include", ()), "message.output_text.logprobs"]
         if sampling.top_logprobs is not None:
             body["top_logprobs"] = sampling.top_logprobs
+    elif sampling.top_logprobs is not None:
+        losses.add("logprobs")
 
 
 def _add_about(body: dict[str, Any], conversation: Conversation, losses: Losses) -> None:
