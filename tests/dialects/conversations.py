@@ -345,7 +345,7 @@ def samplings(switches: Switches) -> st.SearchStrategy[Sampling]:
     """How tokens are drawn."""
     portions = st.none() | st.sampled_from([0.0, 0.25, 1.0])
     penalties = portions if switches.with_openai_sampling else st.none()
-    biases = st.dictionaries(st.sampled_from(["1", "22"]), st.sampled_from([-100.0, 1.0, 2.5]), max_size=2)
+    biases = st.dictionaries(st.sampled_from(["1", "22"]), st.sampled_from([-100.0, 1.0]), max_size=2)
     return st.builds(
         Sampling,
         temperature=portions,

@@ -72,7 +72,7 @@ class _Writer:
         names = {
             tool.name: joined(tool.namespace, tool.name)
             for tool in conversation.tools
-            if isinstance(tool, FunctionTool)
+            if isinstance(tool, FunctionTool | CustomTool)
         }
         entries = [entry for tool in conversation.tools if (entry := self._tool(tool, fields)) is not None]
         choice = conversation.tool_choice
@@ -103,7 +103,7 @@ class _Writer:
             case CustomTool():
                 if "custom_tools" in self._unsupported:
                     raise Inexpressible("custom_tools", "tools")
-                return custom_entry(tool)
+                return custom_entry(tool, name=joined(tool.namespace, tool.name))
             case ServerTool(origin="openai_chat", value={"type": str()}) if self._runs(tool):
                 return dict(tool.value)
             case ServerTool(origin="openai_chat", kind="web_search", value=dict()) if self._runs(tool):

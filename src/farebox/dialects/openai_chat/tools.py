@@ -108,9 +108,9 @@ def function_entry(tool: FunctionTool, *, name: str, marks: bool, strict: bool) 
     return entry
 
 
-def custom_entry(tool: CustomTool) -> dict[str, Any]:
+def custom_entry(tool: CustomTool, *, name: str) -> dict[str, Any]:
     """A free-text tool."""
-    custom: dict[str, Any] = {"name": tool.name}
+    custom: dict[str, Any] = {"name": name}
     if tool.description:
         custom["description"] = tool.description
     if tool.format is not None:
