@@ -13,6 +13,7 @@ from farebox_sandbox.core import Core
 from farebox_sandbox.dialects.chat import CHAT
 from farebox_sandbox.dialects.gemini import GEMINI
 from farebox_sandbox.dialects.messages import COUNT_TOKENS, MESSAGES
+from farebox_sandbox.dialects.responses import RESPONSES
 from farebox_sandbox.errors import UpstreamError
 from farebox_sandbox.exchange import Exchange, Receive, Scope, Send
 from farebox_sandbox.routing import Found, Router, Routes
@@ -65,6 +66,7 @@ def text_routes(calls: TextCalls) -> Routes:
     """The routes of every text dialect."""
     return {
         ("POST", "/v1/chat/completions"): calls.handler(CHAT),
+        ("POST", "/v1/responses"): calls.handler(RESPONSES),
         ("POST", "/v1/messages"): calls.handler(MESSAGES),
         ("POST", "/v1/messages/count_tokens"): calls.counter(COUNT_TOKENS),
         **{

@@ -22,7 +22,8 @@ class Part(Struct, frozen=True, kw_only=True):
     """One part of a turn. `kind`: text, refusal, image, document, audio, video, search_result, reasoning, tool_call,
     tool_result, or `other:TYPE` for what only the dialect knows.
 
-    `signature` is whatever opaque proof came with it. `arguments` of a tool call is JSON text. `cache`: "", "5m", "1h".
+    `signature` is whatever opaque proof came with it. `item_id` is that of a Responses item.
+    `arguments` of a tool call is JSON text. `cache`: "", "5m", "1h".
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Part(Struct, frozen=True, kw_only=True):
     context: str = ""
     cite: bool = False
     citations: int = 0
+    item_id: str = ""
     call_id: str = ""
     name: str = ""
     arguments: str = ""
@@ -105,7 +107,8 @@ class Form(Struct, frozen=True):
 class Ask(Struct, frozen=True, kw_only=True):
     """One request. `sampling` has the fields that were given, by OpenAI's names. `logprobs`: how many alternatives for
     each token, None when none were asked for. `own`: its `sandbox` field. `unknown`: names of top-level fields that
-    the dialect does not have. `headers`: those that belong to the dialect."""
+    the dialect does not have. `headers`: those that belong to the dialect. `repeated`: fields that the dialect's answer
+    says again as they came."""
 
     dialect: str
     model: str
@@ -132,6 +135,7 @@ class Ask(Struct, frozen=True, kw_only=True):
     own: dict[str, Any] | None = None
     unknown: tuple[str, ...] = ()
     headers: dict[str, str] = {}
+    repeated: dict[str, Any] = {}
 
     @property
     def last(self) -> Turn:

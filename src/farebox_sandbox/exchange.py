@@ -20,11 +20,13 @@ Headers = list[tuple[bytes, bytes]]
 
 
 class Stream(NamedTuple):
-    """Server-sent events. `opening` goes out first, `chunks` are paced and counted, `closing` ends the stream."""
+    """Server-sent events. `opening` goes out first, `chunks` are paced and counted, `closing` ends the stream.
+    `failure` is what `error_mid_stream` sends instead of the rest; None: the exchange's error event."""
 
     opening: bytes
     chunks: Iterator[bytes]
-    closing: bytes
+    closing: Callable[[], bytes]
+    failure: Callable[[], bytes] | None = None
 
 
 class Exchange:
@@ -102,11 +104,11 @@ class Exchange:
         await write(stream.opening)
         for sent, chunk in enumerate(stream.chunks):
             if sent == directives.error_mid_stream:
-                return await self._finish(self.error_event(directives))
+                return await self._finish(stream.failure() if stream.failure else self.error_event(directives))
             await self._pace(sent)
             await write(chunk)
             self.call.chunks_sent += 1
-        return await self._finish(stream.closing)
+        return await self._finish(stream.closing())
 
     async def _pace(self, sent: int) -> None:
         directives = self.directives
@@ -117,7 +119,7 @@ class Exchange:
 
     async def _burst(self, stream: Stream) -> None:
         chunks = list(stream.chunks)
-        await self._finish(b"".join((stream.opening, *chunks, stream.closing)))
+        await self._finish(b"".join((stream.opening, *chunks, stream.closing())))
         self.call.chunks_sent = len(chunks)
 
     async def _start(self, status: int, content_type: str, headers: Headers) -> None:

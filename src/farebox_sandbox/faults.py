@@ -43,6 +43,8 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     citations: Annotated[int, Meta(ge=0, le=MAX_CITATIONS)] = 0
     redacted_thinking: bool = False
     cached_tokens: Count = 0
+    cache_write_tokens: Count = 0
+    cache_write_1h_tokens: Count = 0
     service_tier: Text | None = None
     # jobs
     job_seconds: Seconds = 1.0

@@ -6,9 +6,11 @@ import msgspec
 
 from farebox_sandbox.ask import Ask
 from farebox_sandbox.compose import Answer
+from farebox_sandbox.describe import media_parts
 from farebox_sandbox.faults import Directives
 from farebox_sandbox.prompt_cache import NO_CACHE, CacheUse
 from farebox_sandbox.signatures import marked_id
+from farebox_sandbox.usage import MEDIA_TOKENS
 
 
 class Reply(NamedTuple):
@@ -42,8 +44,23 @@ class Reply(NamedTuple):
         return min(self.directives.cached_tokens or self.cache.read_tokens, self.prompt_tokens)
 
     @property
+    def written_tokens(self) -> tuple[int, int]:
+        """Prompt tokens that were written to a cache for 5 minutes and for an hour. None is counted twice."""
+        said = (self.directives.cache_write_tokens, self.directives.cache_write_1h_tokens)
+        if not any(said) and not self.directives.cached_tokens:
+            said = (self.cache.written_5m_tokens, self.cache.written_1h_tokens)
+        left = self.prompt_tokens - self.cached_tokens
+        short = min(said[0], left)
+        return short, min(said[1], left - short)
+
+    @property
     def service_tier(self) -> str | None:
         return self.directives.service_tier
+
+    def media_tokens(self, kind: str) -> int:
+        """Prompt tokens of the parts of a kind: image, document, audio, video."""
+        found = (part.kind for turn in self.ask.turns for part in media_parts(turn.parts))
+        return MEDIA_TOKENS * sum(one == kind for one in found)
 
     @property
     def extra_text(self) -> str:

@@ -104,7 +104,7 @@ def stream_of(reply: Reply) -> Stream:
         keepalive=lambda: KEEPALIVE_COMMENT,
         unknown=envelope.unknown,
     )
-    return Stream(opening, disturbed(chunks, reply, own), b"".join(closing))
+    return Stream(opening, disturbed(chunks, reply, own), lambda: b"".join(closing))
 
 
 def _deltas(reply: Reply, choice: int) -> Iterator[Piece]:

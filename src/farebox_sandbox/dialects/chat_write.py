@@ -96,10 +96,13 @@ def usage(reply: Reply) -> dict[str, Any]:
 
 def usage_of(reply: Reply, completion_tokens: int, reasoning_tokens: int) -> dict[str, Any]:
     """OpenAI's usage object. Cached tokens are part of the prompt, reasoning tokens of the completion."""
+    details = {"cached_tokens": reply.cached_tokens, "audio_tokens": reply.media_tokens("audio")}
+    if written := sum(reply.written_tokens):
+        details["cache_write_tokens"] = written
     return {
         "prompt_tokens": reply.prompt_tokens,
         "completion_tokens": completion_tokens,
         "total_tokens": reply.prompt_tokens + completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": reply.cached_tokens, "audio_tokens": 0},
+        "prompt_tokens_details": details,
         "completion_tokens_details": {"reasoning_tokens": reasoning_tokens, "audio_tokens": 0},
     }

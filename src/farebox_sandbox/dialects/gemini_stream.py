@@ -20,7 +20,7 @@ _encode = msgspec.json.encode
 def stream_of(reply: Reply) -> Stream:
     """The events of a reply, with the faults that are a matter of content. There is no end marker."""
     if reply.directives.refusal == "":
-        return Stream(b"", iter(()), b"data: " + gemini_write.json_body(reply) + b"\n\n")
+        return Stream(b"", iter(()), lambda: b"data: " + gemini_write.json_body(reply) + b"\n\n")
     writer = _Writer(reply)
     own = Disturbance(
         oversize=lambda size: writer.chunk(0, b'{"text":"' + b"x" * size + b'"}'),
@@ -28,8 +28,7 @@ def stream_of(reply: Reply) -> Stream:
         keepalive=lambda: KEEPALIVE_COMMENT,
         unknown=lambda: writer.chunk(0, b'{"sandboxNote":{"note":"a part of an unknown kind"}}'),
     )
-    closing = writer.closing()
-    return Stream(b"", disturbed(writer.chunks(), reply, own), closing)
+    return Stream(b"", disturbed(writer.chunks(), reply, own), writer.closing)
 
 
 class _Writer:

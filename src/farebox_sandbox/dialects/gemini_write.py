@@ -1,19 +1,16 @@
 """Writing Gemini's generateContent: the JSON body, usage and errors."""
 
-from collections import Counter
 from typing import Any
 
 import msgspec
 
 from farebox_sandbox.ask import canonical_json
 from farebox_sandbox.compose import Citation
-from farebox_sandbox.describe import media_parts
 from farebox_sandbox.dialects.base import reported
 from farebox_sandbox.dialects.logprobs import TokenLogprob, average, logprobs_of
 from farebox_sandbox.faults import Directives
 from farebox_sandbox.reply import Reply, json_or_value
 from farebox_sandbox.signatures import sign
-from farebox_sandbox.usage import MEDIA_TOKENS
 
 DIALECT = "gemini"
 MID_STREAM_STATUS = 503
@@ -170,7 +167,6 @@ def usage_at(reply: Reply, candidates_tokens: int, thoughts_tokens: int) -> dict
 
 
 def _modalities(reply: Reply) -> list[dict[str, Any]]:
-    media = Counter(part.kind for turn in reply.ask.turns for part in media_parts(turn.parts))
-    text = reply.prompt_tokens - MEDIA_TOKENS * media.total()
-    told = [{"modality": "TEXT", "tokenCount": text}]
-    return told + [{"modality": kind.upper(), "tokenCount": MEDIA_TOKENS * count} for kind, count in media.items()]
+    media = {kind.upper(): reply.media_tokens(kind) for kind in ("image", "document", "audio", "video")}
+    counts = {"TEXT": reply.prompt_tokens - sum(media.values()), **media}
+    return [{"modality": name, "tokenCount": count} for name, count in counts.items() if count]

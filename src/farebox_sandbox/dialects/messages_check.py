@@ -14,6 +14,8 @@ DIALECT = "anthropic_messages"
 def check(ask: Ask) -> None:
     """Raises UpstreamError 400."""
     _check_version(ask)
+    if ask.unknown:
+        raise _refuse(f"{ask.unknown[0][:80]}: Extra inputs are not permitted")
     if ask.headers["anthropic-version"] == STRICT_VERSION:
         _check_breaking_rules(ask)
     _check_thinking(ask)

@@ -49,6 +49,11 @@ class MessagesRequest(CountRequest, kw_only=True):
     diagnostics: Any = None
     user_profile_id: str | None = None
     workspace_id: str | None = None
+    billing_policy: Any = None
+    compaction: Any = None
+    fallback_credit_token: Any = None
+    fallbacks: Any = None
+    thread: Any = None
 
 
 _names = frozenset(MessagesRequest.__struct_fields__)

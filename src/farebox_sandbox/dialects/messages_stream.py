@@ -37,7 +37,7 @@ def stream_of(reply: Reply) -> Stream:
         keepalive=lambda: PING,
         unknown=lambda: UNKNOWN,
     )
-    return Stream(_message_start(reply), disturbed(_blocks(reply), reply, own), _closing(reply))
+    return Stream(_message_start(reply), disturbed(_blocks(reply), reply, own), lambda: _closing(reply))
 
 
 def _event(name: str, fields: dict[str, Any]) -> bytes:

@@ -140,16 +140,12 @@ def usage(reply: Reply) -> dict[str, Any]:
 
 def usage_at(reply: Reply, output_tokens: int, thinking_tokens: int) -> dict[str, Any]:
     """Anthropic's usage: cached tokens are beside the input, thinking is part of the output."""
-    cache = reply.cache
-    written = 0 if reply.directives.cached_tokens else cache.written_5m_tokens + cache.written_1h_tokens
+    short, long = reply.written_tokens
     told: dict[str, Any] = {
-        "input_tokens": reply.prompt_tokens - reply.cached_tokens - written,
-        "cache_creation_input_tokens": written,
+        "input_tokens": reply.prompt_tokens - reply.cached_tokens - short - long,
+        "cache_creation_input_tokens": short + long,
         "cache_read_input_tokens": reply.cached_tokens,
-        "cache_creation": {
-            "ephemeral_5m_input_tokens": cache.written_5m_tokens if written else 0,
-            "ephemeral_1h_input_tokens": cache.written_1h_tokens if written else 0,
-        },
+        "cache_creation": {"ephemeral_5m_input_tokens": short, "ephemeral_1h_input_tokens": long},
         "output_tokens": output_tokens,
         "output_tokens_details": {"thinking_tokens": thinking_tokens},
         "service_tier": reply.service_tier or "standard",
