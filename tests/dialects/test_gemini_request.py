@@ -9,6 +9,7 @@ from hypothesis import given
 from msgspec.structs import replace
 from pydantic import TypeAdapter
 
+from farebox.base.errors import Problem
 from farebox.dialects.canonical.conversation import (
     Conversation,
     CustomTool,
@@ -300,6 +301,15 @@ def test_functions_are_declared_with_the_clients_own_schema() -> None:
 
 def test_tools_whose_calls_could_not_come_back_refuse_the_route() -> None:
     assert refused(asked(USER, tools=(CustomTool("c"),))) == ("custom_tools", "tools")
+
+
+def test_a_schema_nested_without_end_is_the_callers_fault() -> None:
+    schema: Any = {}
+    for _ in range(100_000):
+        schema = {"items": schema}
+    with pytest.raises(Problem) as problem:
+        body_of(asked(USER, tools=(FunctionTool("f", parameters=schema),)))
+    assert problem.value.code == "invalid_request"
 
 
 def test_tools_of_a_namespace_have_one_flat_name_everywhere() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from farebox.base.errors import Problem
 from farebox.dialects.canonical.conversation import Conversation, JsonSchema, Sampling, Turn
 from farebox.dialects.gemini.encode_parts import PartWriter
 from farebox.dialects.gemini.encode_tools import tool_config, tools
@@ -47,7 +48,7 @@ _encode = msgspec.json.Encoder().encode
 
 def encode_request(conversation: Conversation, edits: Edits, stream: bool) -> Encoded:
     """The body; whether it streams is said by the path. Raises Inexpressible for what Gemini cannot do and what would
-    change the answer if it were left out."""
+    change the answer if it were left out, Problem for a schema nested too deeply."""
     if conversation.choices != 1:
         raise Inexpressible("n", "n")
     dropped = _left_out(conversation)
@@ -65,7 +66,11 @@ def encode_request(conversation: Conversation, edits: Edits, stream: bool) -> En
     body["generationConfig"] = _generation(conversation, edits, dropped)
     if (tier := _tier(conversation.service_tier, dropped)) is not None:
         body["serviceTier"] = tier
-    return Encoded(_encode(body), tuple(sorted({_UNFIT.sub("_", name[:80].lower()) for name in dropped})))
+    try:
+        encoded = _encode(body)
+    except RecursionError as error:
+        raise Problem("invalid_request", "The body is nested too deeply.") from error
+    return Encoded(encoded, tuple(sorted({_UNFIT.sub("_", name[:80].lower()) for name in dropped})))
 
 
 def _left_out(conversation: Conversation) -> set[str]:
