@@ -76,7 +76,8 @@ def compose_answer(ask: Ask, directives: Directives) -> Answer:
         finish = "tool_calls" if complete else "length"
         total = reasoning_tokens + before + used
         return Answer(reasoning, content, calls, finish, reasoning_tokens, total, redacted=directives.redacted_thinking)
-    whole, stop_sequence = _stopped(_text(ask, directives), ask.stop)
+    # An echo shows the stop sequences: it must not be cut by one of them.
+    whole, stop_sequence = _stopped(_text(ask, directives), () if directives.echo else ask.stop)
     content = cut_to_tokens(whole, left)
     finish = "refusal" if directives.refusal is not None else "stop_sequence" if stop_sequence is not None else "stop"
     if len(content) < len(whole) or reasoning_tokens < wanted:
