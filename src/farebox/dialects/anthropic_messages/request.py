@@ -2,9 +2,10 @@
 
 import msgspec
 
+from farebox.dialects.anthropic_messages.foreign import without_foreign_thoughts
 from farebox.dialects.anthropic_messages.size import size_of
 from farebox.dialects.port import Edits
-from farebox.dialects.request import Request, boolean_of, model_of, output_limit_of, raw, read_fields, text_of
+from farebox.dialects.request import Fields, Request, boolean_of, model_of, output_limit_of, raw, read_fields, text_of
 
 PATH = "/messages"
 COUNT_PATH = "/messages/count_tokens"
@@ -35,9 +36,8 @@ def read_request(body: bytes) -> Request:
 
 def native_body(request: Request, edits: Edits) -> bytes:
     """The body as it goes to a provider of the same dialect: every field as it came and where it stood, but for the
-    model's id there, and the output limit where the client set none."""
-    fields = dict(request.fields)
-    fields["model"] = raw(edits.model)
+    model's id there, the output limit where the client set none, and thoughts that other providers sealed."""
+    fields = _edited(request, edits)
     if request.output_limit is None:
         fields[OUTPUT_LIMIT_FIELD] = raw(edits.output_limit)
     return _encode(fields)
@@ -49,8 +49,16 @@ def read_count_request(body: bytes) -> Request:
 
 
 def native_count_body(request: Request, edits: Edits) -> bytes:
-    """A request to count, as it came but for the model's id."""
-    return _encode({**request.fields, "model": raw(edits.model)})
+    """A request to count, edited like one that is answered, but without an output limit."""
+    return _encode(_edited(request, edits))
+
+
+def _edited(request: Request, edits: Edits) -> Fields:
+    fields = {**request.fields, "model": raw(edits.model)}
+    messages = without_foreign_thoughts(fields)
+    if messages is not None:
+        fields["messages"] = messages
+    return fields
 
 
 def count_body(tokens: int) -> bytes:
