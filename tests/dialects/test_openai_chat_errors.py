@@ -12,6 +12,7 @@ from farebox.dialects.openai_chat.errors import MAX_MESSAGE_CHARS, error_body, e
 from farebox.dialects.port import Told
 from farebox.dialects.sse import data_of
 
+NOTHING: list[Any] = [{}, [], 5, None, ""]
 TOLD = Told(model="m", stem="0" * 32, created=1, wants_usage=False)
 
 
@@ -54,7 +55,7 @@ def test_a_keep_alive_has_no_field() -> None:
         ({"error": {"message": "x" * 9_999}}, "x" * MAX_MESSAGE_CHARS),
         ({"detail": [{"msg": "No."}]}, None),
         ({"error": {"message": 5}}, None),
-        *((nothing, None) for nothing in ({}, [], 5, None, "")),
+        *((nothing, None) for nothing in NOTHING),
     ],
 )
 def test_a_providers_message_is_found_where_vendors_put_it(body: Any, message: str | None) -> None:

@@ -1,6 +1,7 @@
 """Whatever the bytes are: a Problem or Broken, never another exception, and never more memory than is said."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farebox.base.errors import Problem
+from farebox.dialects.canonical.conversation import Conversation
+from farebox.dialects.canonical.parts import ToolResult
 from farebox.dialects.canonical.reply import ReplyFold
 from farebox.dialects.openai_chat import SURFACE, UPSTREAM
 from farebox.dialects.openai_chat.decode_stream import ChatDecoder
@@ -70,12 +73,24 @@ _json = st.recursive(
 _bodies = st.binary(max_size=60) | st.dictionaries(_keys, _json, max_size=5).map(msgspec.json.encode)
 
 
+def is_normal(conversation: Conversation) -> bool:
+    """Normal form, as the canonical conversation defines it."""
+    roles = [turn.role for turn in conversation.turns]
+    merged = all(pair not in (("tool", "tool"), ("assistant", "assistant")) for pair in pairwise(roles))
+    filled = all(turn.parts or turn.role == "assistant" for turn in conversation.turns)
+    results = all(
+        isinstance(part, ToolResult) == (turn.role == "tool") for turn in conversation.turns for part in turn.parts
+    )
+    return merged and filled and results
+
+
 @given(_bodies | mutated(REQUEST))
 def test_no_request_fails_with_anything_but_a_problem(body: bytes) -> None:
     try:
         request = SURFACE.read_request(body)
         UPSTREAM.native_body(request, EDITS)
         conversation = SURFACE.decode_request(request)
+        assert is_normal(conversation)
         encoded = UPSTREAM.encode_request(conversation, EDITS, request.stream)
     except Problem as problem:
         assert problem.code in ("invalid_request", "invalid_max_tokens")

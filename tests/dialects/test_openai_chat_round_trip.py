@@ -7,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farebox.dialects.canonical.conversation import Conversation
+from farebox.dialects.canonical.parts import Refusal, Text, ToolCall, ToolResult
 from farebox.dialects.canonical.reply import Finish, Reply, ReplyEvent, ReplyFold
 from farebox.dialects.openai_chat.decode_reply import decode_reply
 from farebox.dialects.openai_chat.decode_request import decode_request
 from farebox.dialects.openai_chat.decode_stream import ChatDecoder
+from farebox.dialects.openai_chat.encode_messages import RESULT_FOLLOWS
 from farebox.dialects.openai_chat.encode_reply import encode_reply
 from farebox.dialects.openai_chat.encode_request import encode_request
 from farebox.dialects.openai_chat.encode_stream import ChatEncoder
@@ -49,6 +51,31 @@ def test_a_request_reads_back_as_the_same_conversation(conversation: Conversatio
     request = read_request(encoded.body)
     assert (request.model, request.stream, request.wants_usage, request.output_limit) == ("up", True, True, 99)
     assert decode_request(request) == conversation
+
+
+FOREIGN = Switches(origin="anthropic_messages", with_document_urls=False, with_file_ids=False)
+DROPPABLE = {"foreign_reasoning", "citations", "document_context", "field:is_error", "top_k", "thinking_budget"}
+
+
+@given(conversations(FOREIGN))
+def test_of_another_dialects_conversation_only_what_is_named_is_missing(conversation: Conversation) -> None:
+    encoded = encode_request(conversation, EDITS, False)
+    assert set(encoded.dropped) <= DROPPABLE
+    found = decode_request(read_request(encoded.body))
+    assert texts_of(found) == texts_of(conversation)
+    assert found.tools == conversation.tools and found.tool_choice == conversation.tool_choice
+
+
+def texts_of(conversation: Conversation) -> list[str]:
+    """What is said, called and answered, in the order of one message."""
+    found: list[str] = []
+    for turn in conversation.turns:
+        said = [part.text for part in turn.parts if isinstance(part, Text | Refusal)]
+        calls = [part.call_id + part.arguments for part in turn.parts if isinstance(part, ToolCall)]
+        results = [part for part in turn.parts if isinstance(part, ToolResult)]
+        answers = [held.text for part in results for held in part.content if isinstance(held, Text)]
+        found += [*said, *calls, *(part.call_id for part in results), *answers]
+    return [text for text in found if not text.startswith("Result of the tool call ") and text != RESULT_FOLLOWS]
 
 
 @given(

@@ -32,7 +32,7 @@ from farebox.dialects.openai_chat.reasoning import details_of
 from farebox.dialects.port import Inexpressible, Profile
 
 _MEDIA_FEATURES = {Image: "part:image", Document: "part:document", Audio: "part:audio"}
-_RESULT_FOLLOWS = "The result follows in the next message."
+RESULT_FOLLOWS = "The result follows in the next message."
 
 
 class MessageWriter:
@@ -200,7 +200,7 @@ class MessageWriter:
             ]
             if part.is_error:
                 self.dropped.add("field:is_error")
-            content = _shortest(texts) if texts else (_RESULT_FOLLOWS if shown else "")
+            content = _shortest(texts) if texts else (RESULT_FOLLOWS if shown else "")
             message = {"role": "tool", "tool_call_id": part.call_id, "content": content}
             self.messages.append(self._with_mark(message, part.cache))
             if shown:
