@@ -12,6 +12,7 @@ from farebox.dialects.port import Edits, Inexpressible, Surface, Target, Told, U
 from farebox.dialects.registry import UPSTREAMS
 from farebox.dialects.request import Request
 from farebox.dialects.translate import Passage, Translation, Untouched
+from farebox.providers.client import Body
 
 # Names in the header that tells what was dropped; more would make it longer than some clients read.
 MAX_DROPPED_NAMES = 32
@@ -21,7 +22,7 @@ class Outgoing(NamedTuple):
     """One request as one provider gets it. `native`: both sides speak the same dialect, so the answer's bytes pass."""
 
     target: Target
-    body: bytes
+    body: Body
     upstream: Upstream
     native: bool
     dropped: tuple[str, ...] = ()
@@ -35,9 +36,10 @@ class Sending(Protocol):
 
 
 class StreamSending(Sending, Protocol):
-    """How a call is put whose answer is a stream of events. `surface`: the dialect of its errors and keep-alives."""
+    """How a call is put whose answer is a stream of events."""
 
-    surface: Surface
+    @property
+    def surface(self) -> Surface: ...
 
     @property
     def wants_usage(self) -> bool:

@@ -80,12 +80,17 @@ class Fate(Enum):
 
 
 class StreamFold(Protocol):
-    """A relayed stream whose bytes pass untouched: what is withheld and what the bill says come from one pass."""
+    """A relayed stream whose bytes pass untouched: what is withheld and what the bill says come from one pass.
+    `done`: the end marker was seen."""
 
-    delivered_bytes: int
-    done: bool  # the end marker was seen
-    reported: Reported
-    service_tier: str | None
+    @property
+    def delivered_bytes(self) -> int: ...
+    @property
+    def done(self) -> bool: ...
+    @property
+    def reported(self) -> Reported: ...
+    @property
+    def service_tier(self) -> str | None: ...
 
     def feed(self, event: bytes) -> Fate:
         """Take one whole event."""

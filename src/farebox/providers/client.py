@@ -4,9 +4,10 @@ Nothing of the client's headers goes upstream and nothing of the provider's head
 """
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import aiohttp
 from multidict import CIMultiDict
@@ -96,6 +97,21 @@ def waits_for(provider: Provider, defaults: Timeouts) -> Waits:
     )
 
 
+class Upload(Protocol):
+    """A body that is sent while it comes. `length` in bytes, None where it is not known; `failure` is why it ended
+    early, which then ends the attempt, too: whoever made it knows what to do."""
+
+    content_type: str
+    length: int | None
+    failure: BaseException | None
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body. What it raises breaks the request off."""
+
+
+Body = bytes | Upload
+
+
 class UpstreamResponse:
     """An answer whose headers have come. Close it whatever happens; closing early cancels it upstream."""
 
@@ -149,14 +165,19 @@ class UpstreamClient:
         )
         self._targets: dict[tuple[Endpoint, Target], tuple[URL, CIMultiDict[str]]] = {}
 
-    async def post(self, endpoint: Endpoint, target: Target, body: bytes, waits: Waits) -> UpstreamResponse:
+    async def post(self, endpoint: Endpoint, target: Target, body: Body, waits: Waits) -> UpstreamResponse:
         """Send and wait for the headers of the answer, whatever its status. Raises UpstreamFailure."""
         url, headers = self._target(endpoint, target)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=waits.connect)
         try:
-            async with asyncio.timeout(waits.first_byte):
+            async with asyncio.timeout(waits.first_byte) as guard:
+                data: bytes | AsyncIterator[bytes]
+                if isinstance(body, bytes):
+                    data = body
+                else:
+                    headers, data = _upload_headers(headers, body), _watched(body, guard, waits.first_byte)
                 response = await self._session.post(
-                    url, data=body, headers=headers, timeout=timeout, allow_redirects=False
+                    url, data=data, headers=headers, timeout=timeout, allow_redirects=False
                 )
         except aiohttp.ConnectionTimeoutError as error:
             raise UpstreamFailure(FailureKind.CONNECT_TIMEOUT) from error
@@ -185,3 +206,20 @@ class UpstreamClient:
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
+
+
+def _upload_headers(headers: "CIMultiDict[str]", body: Upload) -> "CIMultiDict[str]":
+    changed = CIMultiDict(headers)
+    changed["content-type"] = body.content_type
+    if body.length is not None:
+        changed["content-length"] = str(body.length)
+    return changed
+
+
+async def _watched(body: Upload, guard: asyncio.Timeout, first_byte_seconds: float) -> AsyncIterator[bytes]:
+    """The body; the provider's time begins anew with each piece that it takes, so that no upload is too long for it."""
+    loop = asyncio.get_running_loop()
+    async for chunk in body.chunks():
+        yield chunk
+        with contextlib.suppress(RuntimeError):  # the answer began while the body was still on its way
+            guard.reschedule(loop.time() + first_byte_seconds)
