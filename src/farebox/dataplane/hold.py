@@ -51,8 +51,11 @@ def _digest(data: bytes, *, secret: bytes = b"") -> UUID:
     return UUID(bytes=blake2b(data, digest_size=16, key=key).digest())
 
 
-async def take_hold(parts: Parts, call: Call) -> None:
-    """Take the worst-case price out of the balance, durably. Raises Refused or Problem."""
+async def take_hold(parts: Parts, call: Call, *, owner_id: int | None = None) -> None:
+    """Take the worst-case price out of the balance, durably. Raises Refused or Problem.
+
+    `owner_id`: who looks after the hold; None: this worker, so that it is an orphan when the worker dies.
+    """
     admission = call.admission
     command = Reserve(
         workspace_id=call.workspace_id,
@@ -60,7 +63,7 @@ async def take_hold(parts: Parts, call: Call) -> None:
         now_micros=call.started_at,
         hold_id=call.call_id,
         key_id=admission.key.key_id,
-        owner_id=parts.owner_id,
+        owner_id=parts.owner_id if owner_id is None else owner_id,
         amount_nanos=admission.hold_nanos,
         dispatched=True,
         memo=call.memo(),
