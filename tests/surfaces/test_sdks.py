@@ -62,7 +62,7 @@ async def test_structured_output_follows_its_schema(driver: Driver, model: str, 
 
 async def test_an_image_arrives_byte_for_byte(driver: Driver, model: str) -> None:
     said = await driver.ask(model, driver.user(f"What is it? {told(echo=True)}", image=True))
-    seen = json.loads(said.text)
+    seen = json.loads(said.text)["request"]
     kinds = [part["kind"] for turn in seen["turns"] for part in turn["parts"]]
     assert "image" in kinds, seen
     assert len(PIXEL) > 0

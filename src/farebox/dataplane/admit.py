@@ -6,7 +6,6 @@ from uuid import UUID
 
 from farebox.base.errors import Problem
 from farebox.base.limits import RequestLimits
-from farebox.base.usage import Usage
 from farebox.catalog.ceilings import server_tool_tokens
 from farebox.catalog.model import Catalog, Model, Route, Workload
 from farebox.catalog.rules import ORDINARY_NAMES, Ceiling, most_nanos
@@ -16,10 +15,6 @@ from farebox.dialects.request import Request, Size
 from farebox.identity.model import KeyRecord
 from farebox.routing.rules import AccountStates, choose, refuse_without_route
 
-# A published measure of text: models make one token of about four bytes of English, fewer bytes of most else.
-BYTES_PER_TOKEN_FOR_CHARGES = 4
-# The other side of the same estimate: what a provider may bill is taken high, so that a margin is never flattered.
-BYTES_PER_TOKEN_FOR_COSTS = 2
 # Service tiers that no provider sells above its usual price; without a price of their own they cost the usual one.
 CHEAPER_TIERS = frozenset({"flex", "scale", "standard_only"})
 
@@ -168,12 +163,3 @@ def routes_with_tier(routes: tuple[Route, ...], service_tier: str | None) -> tup
         message = "This service tier has no price here. Leave `service_tier` out, or send `auto` or `default`."
         raise Problem("invalid_request", message, param="service_tier")
     return found
-
-
-def estimated_usage(size_bytes: int, delivered_bytes: int, *, bytes_per_token: int) -> Usage:
-    """Usage by our own count, for answers whose provider did not say."""
-    return Usage(
-        input_tokens=-(-size_bytes // bytes_per_token),
-        output_tokens=-(-delivered_bytes // bytes_per_token),
-        requests=1,
-    )

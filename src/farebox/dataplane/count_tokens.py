@@ -8,8 +8,9 @@ import asyncio
 from uuid import UUID
 
 from farebox.catalog.model import Catalog, Provider, Route, profile_of
-from farebox.dataplane.admit import BYTES_PER_TOKEN_FOR_CHARGES, check_size, find_model
+from farebox.dataplane.admit import check_size, find_model
 from farebox.dataplane.asgi import Exchange, id_headers, read_body, send_whole
+from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_CHARGES
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.spend import place, with_forwarded
 from farebox.dialects.anthropic_messages import COUNT_PATH, count_body, native_count_body, read_count_request

@@ -10,8 +10,8 @@ from farebox.base.errors import Problem
 from farebox.base.ids import show_call, step_id
 from farebox.catalog.model import Route
 from farebox.catalog.rules import charge_nanos
-from farebox.dataplane.admit import BYTES_PER_TOKEN_FOR_COSTS, estimated_usage
 from farebox.dataplane.call import Call
+from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_COSTS, estimated_usage
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.rules import Ending
 from farebox.dataplane.sending import Outgoing, Sending
@@ -91,6 +91,7 @@ class Forwarding:
             try:
                 response = await self._post(route)
             except UpstreamFailure as failure:
+                self._check_upload()
                 self.failed(failure.kind)
                 continue
             if 200 <= response.status < 300:
@@ -159,6 +160,18 @@ class Forwarding:
         waits = self.waits._replace(first_byte=min(self.waits.first_byte, self.left_seconds))
         return await self._parts.client.post(endpoint, self.outgoing.target, self.outgoing.body, waits)
 
+    def _check_upload(self) -> None:
+        """Raises CallFailed when the request broke off because the client did not send the rest of it."""
+        body = self.outgoing.body
+        if isinstance(body, bytes) or body.failure is None:
+            return
+        # Half a request is no request, so nothing of it is billed.
+        self._call.may_have_cost = False
+        self._note("upload_broken", None)
+        known = body.failure if isinstance(body.failure, Problem) else None
+        problem = known or Problem("invalid_request", "The request's body was not sent to its end.")
+        raise CallFailed(Ending.CLIENT_LEFT, problem) from body.failure
+
     def failed(self, kind: FailureKind) -> None:
         """This attempt broke before anything reached the client; note it, and what it may cost all the same."""
         self._call.may_have_cost = False
@@ -182,7 +195,9 @@ class Forwarding:
         price = self._call.route.price
         if price is None:
             return
-        usage = estimated_usage(self._call.prompt_bytes, 0, bytes_per_token=BYTES_PER_TOKEN_FOR_COSTS)
+        usage = self._call.reported.usage or estimated_usage(
+            self._call.prompt_bytes, 0, bytes_per_token=BYTES_PER_TOKEN_FOR_COSTS
+        )
         provider_id = self._call.route.provider_id
         cost_nanos = charge_nanos(price.cost_tiers, usage, None)
         self._call.failed_costs.append(

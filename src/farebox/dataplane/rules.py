@@ -13,7 +13,7 @@ import msgspec
 from farebox.base.usage import Usage
 from farebox.catalog.model import Route
 from farebox.catalog.rules import charge_nanos
-from farebox.dataplane.admit import BYTES_PER_TOKEN_FOR_CHARGES, BYTES_PER_TOKEN_FOR_COSTS, estimated_usage
+from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_CHARGES, BYTES_PER_TOKEN_FOR_COSTS, estimated_usage
 from farebox.dialects.usage import Reported
 
 Evidence = Literal["A", "B", "C", "D"]
@@ -120,6 +120,34 @@ def _possible_cost(facts: Facts) -> Usage | None:
     if facts.reported.usage is not None:
         return facts.reported.usage
     return estimated_usage(facts.prompt_bytes, facts.delivered_bytes, bytes_per_token=BYTES_PER_TOKEN_FOR_COSTS)
+
+
+class JobRule(NamedTuple):
+    """How the end of a video job is settled: its price was fixed when it was ordered."""
+
+    charged: bool
+    evidence: Evidence
+    count_request: bool
+
+
+# A job that the provider has accepted. Its end is looked up at the provider, so what is charged has evidence B.
+JOB_RULES: dict[str, JobRule] = {
+    "job_completed": JobRule(True, "B", True),
+    "job_failed": JobRule(False, "D", False),
+    "job_expired": JobRule(False, "D", False),
+    "job_lost": JobRule(False, "D", False),
+}
+
+
+def job_rule(rule: str) -> JobRule:
+    """How a rule settles a job, those of orders that no provider accepted included. Raises KeyError."""
+    found = JOB_RULES.get(rule)
+    return found if found is not None else JobRule(False, "D", dict(_RELEASED.values())[rule])
+
+
+def refused_order(ending: Ending) -> str:
+    """The rule for a job that no provider accepted. Raises KeyError for an ending that is none of those."""
+    return _RELEASED[ending][0]
 
 
 class Bill(NamedTuple):

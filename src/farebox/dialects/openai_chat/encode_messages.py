@@ -90,8 +90,8 @@ class MessageWriter:
                     self.dropped.add("citations")
                 entry = {"type": "text", "text": part.text}
             case SearchResult():
-                if part.cite:
-                    self.dropped.add("citations")
+                # Its text goes, but neither that it was found somewhere nor the wish to cite it.
+                self.dropped.add("part:search_result")
                 entry = {"type": "text", "text": text_of_search_result(part)}
             case Image():
                 entry = self._image(part)
