@@ -5,7 +5,7 @@ Nothing of the client's headers goes upstream and nothing of the provider's head
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
@@ -120,6 +120,10 @@ class UpstreamResponse:
         self.status = response.status
         self.content_type = response.content_type
 
+    def header(self, name: str) -> str | None:
+        """A header of the answer; for callers that pass on what they know by name."""
+        return self._response.headers.get(name)
+
     @property
     def retry_after_seconds(self) -> int | None:
         """The provider's Retry-After, where it is a number of seconds."""
@@ -148,6 +152,20 @@ class UpstreamResponse:
     def close(self) -> None:
         """Give the connection back if the body was read, else close it, which ends the answer upstream."""
         self._response.release() if self._response.content.at_eof() else self._response.close()
+
+
+_FOREIGN = (aiohttp.ClientError, OSError, ValueError)  # TimeoutError is an OSError
+
+
+def failure_of(error: Exception) -> UpstreamFailure:
+    """What a foreign exception means, raised before an answer came."""
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return UpstreamFailure(FailureKind.CONNECT_TIMEOUT)
+    if isinstance(error, TimeoutError):
+        return UpstreamFailure(FailureKind.FIRST_BYTE_TIMEOUT)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return UpstreamFailure(FailureKind.CONNECT)
+    return UpstreamFailure(FailureKind.CUT)
 
 
 class UpstreamClient:
@@ -179,14 +197,28 @@ class UpstreamClient:
                 response = await self._session.post(
                     url, data=data, headers=headers, timeout=timeout, allow_redirects=False
                 )
-        except aiohttp.ConnectionTimeoutError as error:
-            raise UpstreamFailure(FailureKind.CONNECT_TIMEOUT) from error
-        except TimeoutError as error:
-            raise UpstreamFailure(FailureKind.FIRST_BYTE_TIMEOUT) from error
-        except aiohttp.ClientConnectorError as error:
-            raise UpstreamFailure(FailureKind.CONNECT) from error
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise UpstreamFailure(FailureKind.CUT) from error
+        except _FOREIGN as error:
+            raise failure_of(error) from error
+        return UpstreamResponse(response)
+
+    async def request(self, method: str, endpoint: Endpoint, target: Target, waits: Waits) -> UpstreamResponse:
+        """Ask without a body: GET, DELETE. Otherwise as `post`. Raises UpstreamFailure."""
+        headers = dict(target.headers)
+        if endpoint.api_key is not None:
+            headers.update([endpoint.credential])
+        return await self.fetch(method, endpoint.base_url.rstrip("/") + target.path, headers, waits)
+
+    async def fetch(self, method: str, url: str, headers: Mapping[str, str], waits: Waits) -> UpstreamResponse:
+        """Ask at an absolute address, with these headers and no key but what they carry. Raises UpstreamFailure."""
+        sent = {"accept": "*/*", "accept-encoding": "identity", "user-agent": USER_AGENT, **headers}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=waits.connect)
+        try:
+            async with asyncio.timeout(waits.first_byte):
+                response = await self._session.request(
+                    method, URL(url, encoded=True), headers=sent, timeout=timeout, allow_redirects=False
+                )
+        except _FOREIGN as error:
+            raise failure_of(error) from error
         return UpstreamResponse(response)
 
     def _target(self, endpoint: Endpoint, target: Target) -> "tuple[URL, CIMultiDict[str]]":
