@@ -2,6 +2,7 @@
 Anthropic and OpenRouter take it, `thinking` parts as Mistral writes them.
 """
 
+from base64 import b64decode
 from typing import Any
 
 from farebox.dialects.canonical.parts import (
@@ -171,6 +172,17 @@ def text_of_search_result(part: SearchResult) -> str:
     return "\n".join(line for line in (part.title, part.source, *part.texts) if line)
 
 
+def text_of_document(part: Document) -> str | None:
+    """A text file as plain text with its name above it, which every vendor takes; None for any other file."""
+    if not isinstance(part.source, Inline) or not part.source.media_type.startswith("text/"):
+        return None
+    try:
+        text = b64decode(part.source.data, validate=True).decode()
+    except ValueError:
+        return None
+    return f"{part.filename}\n{text}" if part.filename else text
+
+
 def image_part(part: Image) -> dict[str, Any]:
     """Raises Inexpressible for a picture that lies at another provider."""
     if isinstance(part.source, FileId):
@@ -214,5 +226,6 @@ __all__ = [
     "read_image",
     "read_part",
     "source_of",
+    "text_of_document",
     "text_of_search_result",
 ]

@@ -26,6 +26,7 @@ from farebox.dialects.openai_chat.content import (
     cache_control,
     file_part,
     image_part,
+    text_of_document,
     text_of_search_result,
 )
 from farebox.dialects.openai_chat.reasoning import details_of
@@ -76,10 +77,12 @@ class MessageWriter:
         text_only = turn.role != "user"
         entries = []
         for part in turn.parts:
-            if text_only and isinstance(part, Image | Document | Audio):
+            entry = self._entry(part)
+            if entry is None:
+                continue
+            if text_only and isinstance(part, Image | Document | Audio) and entry["type"] != "text":
                 raise Inexpressible(_MEDIA_FEATURES[type(part)], "messages")
-            if (entry := self._entry(part)) is not None:
-                entries.append(entry)
+            entries.append(entry)
         return _shortest(entries)
 
     def _entry(self, part: Part) -> dict[str, Any] | None:
@@ -115,11 +118,13 @@ class MessageWriter:
         return entry
 
     def _document(self, part: Document) -> dict[str, Any]:
-        self._require("part:document")
         if part.context:
             self.dropped.add("document_context")
         if part.cite:
             self.dropped.add("citations")
+        if (text := text_of_document(part)) is not None:
+            return {"type": "text", "text": text}
+        self._require("part:document")
         return file_part(part)
 
     def _require(self, feature: str) -> None:
@@ -192,12 +197,9 @@ class MessageWriter:
             if not isinstance(part, ToolResult):
                 self._drop_part(part)
                 continue
-            shown = [
-                entry for held in part.content if isinstance(held, Image | Document) if (entry := self._entry(held))
-            ]
-            texts = [
-                entry for held in part.content if isinstance(held, Text | SearchResult) if (entry := self._entry(held))
-            ]
+            entries = [entry for held in part.content if (entry := self._entry(held)) is not None]
+            texts = [entry for entry in entries if entry["type"] == "text"]
+            shown = [entry for entry in entries if entry["type"] != "text"]
             if part.is_error:
                 self.dropped.add("field:is_error")
             content = _shortest(texts) if texts else (RESULT_FOLLOWS if shown else "")
