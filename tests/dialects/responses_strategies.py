@@ -39,7 +39,7 @@ from farebox.dialects.canonical.reply import (
     TextDelta,
 )
 from farebox.dialects.usage import MISSING, Reported
-from tests.dialects import conversations
+from tests.dialects import conversation_parts, conversations
 
 ORIGIN: DialectName = "openai_responses"
 
@@ -73,7 +73,7 @@ def _known(part: Part) -> Part:
     return part
 
 
-_names = conversations.names
+_names = conversation_parts.names
 _texts = st.text(max_size=20)
 _item_kinds = st.sampled_from(["web_search_call", "code_interpreter_call", "mcp_list_tools", "tomorrow"])
 opaque_items = st.builds(
@@ -133,15 +133,15 @@ def _in_space(tool: Tool, space: str) -> Tool:
 _token = st.builds(lambda text: {"token": text, "logprob": -0.5, "bytes": [1], "top_logprobs": []}, _names)
 _file_citation = Citation(origin=ORIGIN, raw={"type": "file_citation", "file_id": "f", "filename": "a", "index": 1})
 _citations = st.lists(
-    st.builds(Citation, url=conversations.urls, title=_texts, start=st.integers(0, 9), end=st.integers(10, 20))
+    st.builds(Citation, url=conversation_parts.urls, title=_texts, start=st.integers(0, 9), end=st.integers(10, 20))
     | st.just(_file_citation),
     max_size=2,
 ).map(tuple)
 _reasoning = st.builds(
     lambda text, summary, seal, number: Reasoning(text, tuple(summary), seal, origin=ORIGIN, item_id=f"rs_{number}"),
     _texts,
-    st.lists(conversations.words, max_size=3),
-    st.just("") | conversations.seal_texts,
+    st.lists(conversation_parts.words, max_size=3),
+    st.just("") | conversation_parts.seal_texts,
     st.integers(0, 10**9),
 )
 _call = st.builds(
@@ -207,13 +207,13 @@ _foreign_reasoning = st.builds(
     lambda origin, text, seal: Reasoning(text, (), seal, redacted=not text, origin=origin),
     _others,
     _texts,
-    conversations.seal_texts,
-) | st.builds(lambda origin, summary: Reasoning("", (summary,), origin=origin), _others, conversations.words)
+    conversation_parts.seal_texts,
+) | st.builds(lambda origin, summary: Reasoning("", (summary,), origin=origin), _others, conversation_parts.words)
 _sealed_call = st.builds(
     lambda number, name, seal: ToolCall(f"call_{number}", name, "{}", seal=seal, origin="gemini" if seal else None),
     st.integers(0, 10**9),
     _names,
-    st.just("") | conversations.seal_texts,
+    st.just("") | conversation_parts.seal_texts,
 )
 foreign_parts: st.SearchStrategy[Part] = (
     st.builds(Text, _texts) | st.builds(Refusal, _texts) | _foreign_reasoning | _sealed_call

@@ -167,18 +167,17 @@ class ResponsesDecoder:
         text = event.delta
         if not isinstance(text, str):
             raise Wrong("delta", "a string")
-        if self._kind == kind and event.output_index == self._item_index and self._fits(event):
-            self._sent.chars += len(text)
-            return [TextDelta(text)]
-        events = self._begin(event, kind)
-        if self._kind == kind and _index(event.output_index) == self._item_index and self._fits(event):
+        events = [] if self._is_open(event, kind) else self._begin(event, kind)
+        if self._is_open(event, kind):
             self._sent.chars += len(text)
             events.append(TextDelta(text))
         return events
 
-    def _fits(self, event: _Event) -> bool:
-        """Whether a delta belongs to the open part of the open item. Only messages have several parts."""
-        return self._kind in ("call", "reasoning") or event.content_index == self._content_index
+    def _is_open(self, event: _Event, kind: str) -> bool:
+        """Whether an event belongs to the open part of the open item. Only messages have several parts."""
+        if self._kind != kind or event.output_index != self._item_index:
+            return False
+        return kind in ("call", "reasoning") or event.content_index == self._content_index
 
     def _begin(self, event: _Event, kind: str) -> list[ReplyEvent]:
         """A part of the open item begins, by its first delta if nothing announced it. Nothing where another item is
@@ -217,8 +216,8 @@ class ResponsesDecoder:
         text, number = event.delta, _index(event.summary_index)
         if not isinstance(text, str) or number >= MAX_SUMMARIES:
             raise Wrong("delta", "a string")
-        events = [] if self._kind == "reasoning" else self._begin(event, "reasoning")
-        if self._kind != "reasoning" or _index(event.output_index) != self._item_index:
+        events = [] if self._is_open(event, "reasoning") else self._begin(event, "reasoning")
+        if not self._is_open(event, "reasoning"):
             return events
         self._sent.summaries[number] = self._sent.summaries.get(number, 0) + len(text)
         return [*events, SummaryDelta(number, text)]
@@ -229,8 +228,7 @@ class ResponsesDecoder:
         return LogprobsAdded(tokens)
 
     def _annotation(self, event: _Event) -> list[ReplyEvent]:
-        here = _index(event.output_index) == self._item_index and event.content_index == self._content_index
-        if self._kind != "text" or not here or event.annotation is None:
+        if event.annotation is None or not self._is_open(event, "text"):
             return []
         self._sent.citations += 1
         return [CitationAdded(read_citation(event.annotation))]
@@ -253,12 +251,8 @@ class ResponsesDecoder:
         kind = {"output_text": "text", "refusal": "refusal"}.get(text_at(part, "type"))
         if kind is None:
             return self._unknown_part(event, part)
-        here = _index(event.output_index) == self._item_index and event.content_index == self._content_index
-        events = [] if here and self._kind == kind else self._begin(event, kind)
-        here = _index(event.output_index) == self._item_index and event.content_index == self._content_index
-        if not here or self._kind != kind:
-            return events
-        if event.type == "response.content_part.done":
+        events = [] if self._is_open(event, kind) else self._begin(event, kind)
+        if event.type == "response.content_part.done" and self._is_open(event, kind):
             return [*events, *rest_of_part(part, self._sent), *self._end()]
         return events
 
