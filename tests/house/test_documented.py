@@ -8,7 +8,7 @@ import pytest
 
 from farebox.base.brand import Brand
 from farebox.base.errors import CATALOGUE
-from farebox.base.limits import Bounds, Recovery, RequestLimits, Timeouts
+from farebox.base.limits import Bounds, Recovery, RequestLimits, Timeouts, VideoJobs
 from farebox.wiring.settings import ENVIRONMENT, READINESS_STATES, ReadinessItem, Server
 from tests.house.sources import ROOT, python_files, shown, tree_of
 
@@ -20,6 +20,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "bounds": Bounds,
     "timeouts": Timeouts,
     "recovery": Recovery,
+    "videos": VideoJobs,
     "server": Server,
     "readiness": ReadinessItem,
 }

@@ -92,6 +92,7 @@ CATALOGUE: Mapping[str, Entry] = {
     "idempotency_conflict": Entry(409, _C, False, "Use a new Idempotency-Key for a new request."),
     "idempotency_running": Entry(409, _C, True, "The first request is still running; wait for it."),
     "idempotency_finished": Entry(409, _C, False, "The request was served once; read its receipt."),
+    "job_not_finished": Entry(409, _C, True, "Ask after the job until its status is `completed` or `failed`."),
     "provider_not_configured": Entry(503, _O, False, "Choose a model with `provider_ready: true`."),
     "capacity_exhausted": Entry(503, _O, True, "Wait as long as Retry-After says."),
     "database_unavailable": Entry(503, _O, True, "Wait; if a call id is given, look it up before sending again."),

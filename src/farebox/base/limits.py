@@ -66,3 +66,15 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sweep_seconds: float = 2.0
     # An UNKNOWN call without a delivered-output watermark waits this long for late evidence, then is written off.
     write_off_after_seconds: float = 86_400.0
+
+
+class VideoJobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[videos]`: how jobs that make films are looked after."""
+
+    # Between two looks at a job's provider: short at first, longer by half each time up to the longest.
+    poll_seconds: float = 2.0
+    max_poll_seconds: float = 30.0
+    # Jobs that one process asks after at once.
+    max_concurrent_polls: int = 16
+    # Films take minutes; a job of this age is given up, whatever its provider's state, so that no hold lives for ever.
+    max_age_seconds: float = 86_400.0

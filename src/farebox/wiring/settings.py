@@ -17,7 +17,7 @@ import msgspec
 import farebox
 from farebox.base.brand import Brand
 from farebox.base.errors import OperatorError
-from farebox.base.limits import Bounds, Recovery, RequestLimits, Timeouts
+from farebox.base.limits import Bounds, Recovery, RequestLimits, Timeouts, VideoJobs
 from farebox.base.money import MoneyError, parse_usd
 from farebox.catalog.toml_place import Place, StructT, Table, check_keys, check_texts, table_at
 from farebox.storage.home import Home
@@ -95,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = Bounds()
     timeouts: Timeouts = Timeouts()
     recovery: Recovery = Recovery()
+    videos: VideoJobs = VideoJobs()
     server: Server = Server()
     readiness: tuple[ReadinessItem, ...] = ()
     config_path: str
@@ -135,6 +136,7 @@ _SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "bounds": Bounds,
     "timeouts": Timeouts,
     "recovery": Recovery,
+    "videos": VideoJobs,
     "server": Server,
 }
 
