@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from farebox_sandbox.ask import Ask, Part, Turn
 from farebox_sandbox.errors import UpstreamError
 
-_MARK = "[[sandbox"
+MARK = "[[sandbox"
 _DIRECTIVES = re.compile(r"\s*\[\[sandbox\s+(\{.*\})\s*\]\]", re.DOTALL)
 
 
@@ -21,7 +21,7 @@ def take_directives(ask: Ask) -> tuple[Ask, dict[str, Any] | None]:
     places = [len(ask.turns) - 1, *(index for index, turn in enumerate(ask.turns) if turn.role == "user")]
     for index in dict.fromkeys((places[0], places[-1])):
         turn = ask.turns[index]
-        if _MARK in turn.text:
+        if MARK in turn.text:
             found: dict[str, Any] = {}
             parts = tuple(part for part in (_cleaned(part, found) for part in turn.parts) if part is not None)
             turns = (*ask.turns[:index], Turn(turn.role, parts, turn.name), *ask.turns[index + 1 :])
@@ -34,12 +34,25 @@ def _cleaned(part: Part, found: dict[str, Any]) -> Part | None:
     if part.kind == "tool_result":
         content = tuple(one for one in (_cleaned(one, found) for one in part.content) if one is not None)
         return replace(part, content=content)
-    match = _DIRECTIVES.search(part.text) if part.kind == "text" else None
-    if match is None:
+    if part.kind != "text" or MARK not in part.text:
         return part
+    text = clean_text(part.text, found)
+    return replace(part, text=text) if text.strip() else None
+
+
+def clean_text(text: str, found: dict[str, Any]) -> str:
+    """The text without its directives, which are added to `found`. Raises UpstreamError 400."""
+    match = _DIRECTIVES.search(text)
+    if match is None:
+        return text
+    found.update(json_object(match[1]))
+    rest = text[: match.start()] + text[match.end() :]
+    return rest.lstrip() if match.start() == 0 else rest
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """The directives of a JSON text. Raises UpstreamError 400."""
     try:
-        found.update(msgspec.json.decode(match[1], type=dict[str, Any]))
+        return msgspec.json.decode(text, type=dict[str, Any])
     except msgspec.DecodeError as error:
         raise UpstreamError(400, f"The directives in the text are not a JSON object: {error}") from error
-    text = part.text[: match.start()] + part.text[match.end() :]
-    return replace(part, text=text.lstrip() if match.start() == 0 else text) if text.strip() else None

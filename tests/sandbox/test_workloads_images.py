@@ -194,6 +194,8 @@ async def test_the_bytes_of_a_form_can_fail_like_any_others(upstream: Upstream) 
         ({"garbage": True}, b"not a field of any event"),
         ({"error_mid_stream": 1}, b"server_error"),
         ({"keepalive_comments": True}, b": sandbox keep-alive"),
+        ({"unknown_event": True}, b"sandbox.note"),
+        ({"oversize_bytes": 5000}, b"x" * 5000),
     ],
 )
 async def test_a_stream_of_images_can_be_disturbed(

@@ -7,6 +7,8 @@ from farebox_sandbox.workloads.images import Images
 from farebox_sandbox.workloads.moderations import Moderations
 from farebox_sandbox.workloads.speech import Speech
 from farebox_sandbox.workloads.transcriptions import Transcriptions
+from farebox_sandbox.workloads.veo import Veo
+from farebox_sandbox.workloads.videos import Videos
 
 
 def routes(sandbox: Core) -> Routes:
@@ -22,4 +24,6 @@ def routes(sandbox: Core) -> Routes:
         ("POST", "/v1/audio/speech"): Speech(sandbox).create,
         ("POST", "/v1/audio/transcriptions"): transcriptions.transcribe,
         ("POST", "/v1/audio/translations"): transcriptions.translate,
+        **Videos(sandbox).routes,
+        **Veo(sandbox).routes,
     }

@@ -22,11 +22,19 @@ def reported(honest: Any, directives: Directives) -> dict[str, Any]:
     return {"usage": honest if directives.usage is UNSET else directives.usage}
 
 
+def base_url(exchange: Exchange) -> str:
+    """Where the client reached the sandbox."""
+    host = dict(exchange.scope["headers"]).get(b"host", b"localhost").decode("latin-1")
+    return f"{exchange.scope['scheme']}://{host}"
+
+
 async def answer_json(exchange: Exchange, value: dict[str, Any]) -> None:
     """A JSON answer. Raises ClientGone, HungUp."""
     directives = exchange.directives
     if directives.oversize_bytes:
         value = {**value, "oversize": "x" * directives.oversize_bytes}
+    if directives.unknown_event:
+        value = {**value, "sandbox_note": "a field of an unknown name"}
     await exchange.answer(200, GARBAGE_BODY if directives.garbage else msgspec.json.encode(value))
 
 
@@ -36,10 +44,10 @@ def event(value: dict[str, Any], *, named: bool = False) -> bytes:
     return name + b"data: " + msgspec.json.encode(value) + b"\n\n"
 
 
-async def answer_events(exchange: Exchange, chunks: Iterable[bytes], last: Iterable[bytes]) -> None:
-    """A stream of events; `last` are those without which it is not complete. Raises ClientGone, HungUp."""
-    closing = b"" if exchange.directives.no_finish else b"".join(last)
-    await exchange.stream(Stream(b"", _disturbed(iter(chunks), exchange.directives), closing))
+async def answer_events(exchange: Exchange, chunks: Iterable[bytes], last: bytes) -> None:
+    """A stream of events; `last` is the one without which it is not complete. Raises ClientGone, HungUp."""
+    closing = b"" if exchange.directives.no_finish else last
+    await exchange.stream(Stream(b"", _disturbed(iter(chunks), exchange.directives), lambda: closing))
 
 
 def _disturbed(chunks: Iterator[bytes], directives: Directives) -> Iterator[bytes]:
@@ -47,6 +55,8 @@ def _disturbed(chunks: Iterator[bytes], directives: Directives) -> Iterator[byte
         chunks = _after_first(chunks, event({"type": "oversize", "oversize": "x" * directives.oversize_bytes}))
     if directives.garbage:
         chunks = _after_first(chunks, GARBAGE_EVENTS)
+    if directives.unknown_event:
+        chunks = _after_first(chunks, event({"type": "sandbox.note", "note": "an event of an unknown name"}))
     if directives.keepalive_comments:
         chunks = (KEEPALIVE + chunk for chunk in chunks)
     return chunks

@@ -1,17 +1,12 @@
 """Directives of a request that is no conversation: its `sandbox` field, and `[[sandbox {…}]]` inside its texts."""
 
-import re
 from typing import Any
 
-import msgspec
-
 from farebox_sandbox.errors import UpstreamError
+from farebox_sandbox.inline import MARK, clean_text, json_object
 
 FIELD = "sandbox"
 MAX_DEPTH = 8  # the texts of all requests are nearer to the top
-
-_MARK = "[[sandbox"
-_DIRECTIVES = re.compile(r"\s*\[\[sandbox\s+(\{.*\})\s*\]\]", re.DOTALL)
 
 
 def take_directives(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -28,7 +23,7 @@ def take_directives(fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
 def _own(value: Any) -> dict[str, Any]:
     """A form has them as JSON text, or with a form field for each of them: `sandbox[words]`."""
     if isinstance(value, str):
-        return _object(value)
+        return json_object(value)
     if isinstance(value, dict):
         return value
     if value is None:
@@ -38,25 +33,9 @@ def _own(value: Any) -> dict[str, Any]:
 
 def _cleaned(value: Any, found: dict[str, Any], depth: int) -> Any:
     if isinstance(value, str):
-        return _cleaned_text(value, found) if _MARK in value else value
+        return clean_text(value, found) if MARK in value else value
     if depth < MAX_DEPTH and isinstance(value, list):
         return [_cleaned(one, found, depth + 1) for one in value]
     if depth < MAX_DEPTH and isinstance(value, dict):
         return {name: _cleaned(one, found, depth + 1) for name, one in value.items()}
     return value
-
-
-def _cleaned_text(text: str, found: dict[str, Any]) -> str:
-    match = _DIRECTIVES.search(text)
-    if match is None:
-        return text
-    found.update(_object(match[1]))
-    rest = text[: match.start()] + text[match.end() :]
-    return rest.lstrip() if match.start() == 0 else rest
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise UpstreamError(400, f"The directives are not a JSON object: {error}") from error

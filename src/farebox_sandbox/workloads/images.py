@@ -13,7 +13,7 @@ from farebox_sandbox.core import Core
 from farebox_sandbox.errors import UpstreamError
 from farebox_sandbox.exchange import Exchange
 from farebox_sandbox.tokens import count_tokens
-from farebox_sandbox.workloads.answers import answer_events, answer_json, event, reported
+from farebox_sandbox.workloads.answers import answer_events, answer_json, base_url, event, reported
 from farebox_sandbox.workloads.form import Received, receive
 from farebox_sandbox.workloads.png import picture
 
@@ -119,7 +119,7 @@ class Images:
         exchange.call.prompt_tokens = _input_tokens(asked)
         exchange.call.completion_tokens = asked.output_tokens * asked.n
         if request.stream:
-            await answer_events(exchange, _partial_events(asked), [_completed_event(exchange, asked)])
+            await answer_events(exchange, _partial_events(asked), _completed_event(exchange, asked))
         else:
             await answer_json(exchange, _answer(exchange, asked))
 
@@ -197,12 +197,6 @@ def _old_answer(exchange: Exchange, request: ImageRequest, asked: Picture) -> di
             shown = {"url": f"{base_url(exchange)}/sandbox/images/{asked.size}-{seed}.png"}
         data.append({"revised_prompt": f"In the sandbox: {asked.prompt}", **shown})
     return {"created": int(time.time()), "data": data}
-
-
-def base_url(exchange: Exchange) -> str:
-    """Where the client reached the sandbox."""
-    host = dict(exchange.scope["headers"]).get(b"host", b"localhost").decode("latin-1")
-    return f"{exchange.scope['scheme']}://{host}"
 
 
 def _partial_events(asked: Picture) -> Iterator[bytes]:

@@ -50,7 +50,7 @@ class Speech:
         call.completion_tokens = math.ceil(seconds * TOKENS_PER_SECOND)
         pieces = sound(request.response_format, seconds)
         if events:
-            await answer_events(exchange, _delta_events(pieces), [_done_event(exchange)])
+            await answer_events(exchange, _delta_events(pieces), _done_event(exchange))
         else:
             await exchange.transfer(ENCODINGS[request.response_format].content_type, _disturbed(exchange, pieces))
 

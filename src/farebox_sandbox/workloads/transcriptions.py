@@ -88,7 +88,7 @@ class Transcriptions:
             exchange.call.prompt_tokens = heard.audio_tokens + heard.prompt_tokens
             exchange.call.completion_tokens = count_tokens(heard.text)
         if streams:
-            await answer_events(exchange, _delta_events(exchange, heard), [_done_event(exchange, heard)])
+            await answer_events(exchange, _delta_events(exchange, heard), _done_event(exchange, heard))
         elif request.response_format in ("text", "srt", "vtt"):
             body = GARBAGE_BODY if exchange.directives.garbage else _plain(heard).encode()
             headers = [(b"content-length", b"%d" % len(body))]
