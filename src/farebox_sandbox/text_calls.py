@@ -78,6 +78,6 @@ class TextCalls:
 def _read(dialect: Dialect, body: bytes, exchange: Exchange) -> Ask:
     try:
         return dialect.read(body, exchange)
-    except (AttributeError, KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, RecursionError) as error:
         # A reader walks through JSON that can have any shape; where it stumbles, the shape is wrong.
-        raise UpstreamError(400, "The request has a value of a wrong type.") from error
+        raise UpstreamError(400, "The request has a value of a wrong type, or is nested too deeply.") from error

@@ -55,10 +55,10 @@ def read(body: bytes, exchange: Exchange) -> Ask:
         form=_form(config),
         token_limit=_count(config, "maxOutputTokens"),
         choices=_count(config, "candidateCount") or 1,
-        sampling={name: config[own] for own, name in _SAMPLING.items() if config.get(own) is not None},
-        stop=tuple(config.get("stopSequences") or ()),
-        logprobs=(config.get("logprobs") or 0) if config.get("responseLogprobs") else None,
-        metadata=raw.get("labels") or {},
+        sampling=_sampling(config),
+        stop=msgspec.convert(config.get("stopSequences") or (), tuple[str, ...]),
+        logprobs=(_count(config, "logprobs") or 0) if config.get("responseLogprobs") else None,
+        metadata=_object(raw, "labels"),
         service_tier=raw.get("serviceTier"),
         modalities=tuple(str(one).lower() for one in config.get("responseModalities") or ()),
         stream=exchange.scope["path"].endswith(":streamGenerateContent"),
@@ -95,6 +95,11 @@ def _count(config: Json, name: str) -> int | None:
     if value is not None and (not isinstance(value, int) or value < 1):
         raise msgspec.ValidationError(f"{name} must be a positive integer")
     return value
+
+
+def _sampling(config: Json) -> Json:
+    given = {name: config[own] for own, name in _SAMPLING.items() if config.get(own) is not None}
+    return msgspec.convert(given, dict[str, float | int])
 
 
 def _system(raw: Json) -> tuple[Turn, ...]:
