@@ -334,6 +334,14 @@ def test_a_choice_that_no_tool_can_meet_is_refused() -> None:
     assert "tool_choice" not in encode(tool_choice=ToolChoice("auto"))[0]
 
 
+def test_a_vendor_without_choices_gets_none_and_is_not_asked_for_a_forced_one() -> None:
+    body, dropped = encode(tools=(F,), tool_choice=ToolChoice("auto"), unsupported=("tool_choice",))
+    assert "tool_choice" not in body and dropped == ("tool_choice",)
+    for mode in ("none", "required"):
+        choice = ToolChoice(mode)
+        assert refused(tools=(F,), tool_choice=choice, unsupported=("tool_choice",)).feature == "tool_choice"
+
+
 def test_tools_of_others() -> None:
     grammar = CustomTool("c", format={"type": "grammar"})
     assert refused(tools=(grammar,)).feature == "custom_tools"

@@ -394,7 +394,7 @@ def test_thoughts_of_others_keep_their_seal_in_an_envelope() -> None:
 
 def test_a_summary_is_shown_in_paragraphs_and_comes_back_as_one() -> None:
     thought = Reasoning(origin="openai_responses", item_id="rs")
-    pieces = [SummaryDelta(0, "o"), SummaryDelta(0, "ne"), SummaryDelta(1, "two"), SealDelta("s")]
+    pieces: list[ReplyEvent] = [SummaryDelta(0, "o"), SummaryDelta(0, "ne"), SummaryDelta(1, "two"), SealDelta("s")]
     (shown,) = blocks_of(*part(thought, *pieces))
     whole = Reasoning(summary=("one", "two"), seal="s", origin="openai_responses", item_id="rs")
     assert parsed_message(SURFACE.encode_reply(Reply(parts=(whole,)), TOLD).body).content[0].to_dict() == shown

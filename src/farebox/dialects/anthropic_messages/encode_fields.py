@@ -45,6 +45,10 @@ def tool_fields(conversation: Conversation, losses: Losses) -> dict[str, Any]:
             raise Inexpressible("tool_choice", "tool_choice")
         return {}
     fields: dict[str, Any] = {"tools": entries}
+    if choice is not None and not losses.takes("tool_choice"):
+        if choice.mode not in ("auto", "allowed_auto"):
+            raise Inexpressible("tool_choice", "tool_choice")
+        choice = None
     parallel = conversation.parallel_tool_calls
     if parallel is not None and not losses.takes("parallel_tool_calls"):
         parallel = None
