@@ -188,7 +188,7 @@ def test_a_found_text_is_text_with_its_origin() -> None:
     assert body["messages"][0]["content"] == "Cats\nhttps://example.com\nThey purr."
 
 
-def test_a_text_file_is_text_for_every_provider() -> None:
+def test_a_text_file_is_text_for_a_provider_that_takes_no_files() -> None:
     file = Document(Inline("text/plain", "aGVsbG8="), "a.txt")
     profile = Profile(unsupported=frozenset({"part:document"}))
     body, dropped = sent(asking(Turn("user", (file, Text("Sum up.")))), profile)
@@ -196,8 +196,10 @@ def test_a_text_file_is_text_for_every_provider() -> None:
     assert (body["messages"][0]["content"], dropped) == (texts, ())
     body, _ = sent(asking(HI, RESULT[0], Turn("tool", (ToolResult("a", (file,)),))), profile)
     assert body["messages"][2:] == [{"role": "tool", "tool_call_id": "a", "content": "a.txt\nhello"}]
-    body, _ = sent(asking(Turn("user", (Document(Inline("text/plain", "no base64"), "a.txt"),))))
+    body, _ = sent(asking(Turn("user", (file,))))
     assert body["messages"][0]["content"][0]["type"] == "file"
+    with pytest.raises(Inexpressible):
+        sent(asking(Turn("user", (Document(Inline("text/plain", "no base64"), "a.txt"),))), profile)
 
 
 def test_a_profile_decides_the_names_of_roles_and_limits() -> None:

@@ -173,7 +173,7 @@ def text_of_search_result(part: SearchResult) -> str:
 
 
 def text_of_document(part: Document) -> str | None:
-    """A text file as plain text with its name above it, which every vendor takes; None for any other file."""
+    """A text file as plain text with its name above it, for vendors that take no files; None for any other file."""
     if not isinstance(part.source, Inline) or not part.source.media_type.startswith("text/"):
         return None
     try:

@@ -122,7 +122,7 @@ class MessageWriter:
             self.dropped.add("document_context")
         if part.cite:
             self.dropped.add("citations")
-        if (text := text_of_document(part)) is not None:
+        if "part:document" in self._unsupported and (text := text_of_document(part)) is not None:
             return {"type": "text", "text": text}
         self._require("part:document")
         return file_part(part)
