@@ -31,5 +31,9 @@ RULES: Final[Mapping[str, str]] = {
     "upstream_failed": "The provider failed; you pay nothing and the request does not count.",
     "upstream_timeout": "The provider took too long; you pay nothing and the request does not count.",
     "upstream_cut": "The provider's answer broke off; you pay nothing and the request does not count.",
+    "job_completed": "The film is made; you pay the price that was fixed when it was ordered.",
+    "job_failed": "The provider could not make the film; you pay nothing and the request does not count.",
+    "job_expired": "The provider did not tell in time what became of the film; you pay nothing.",
+    "job_lost": "The gateway was interrupted while it ordered the film; you pay nothing.",
     "gateway_stopped": "The gateway was stopped; you pay nothing and the request does not count.",
 }
