@@ -16,11 +16,12 @@ from farebox.dataplane.hold import Refused
 from farebox.dataplane.models import list_models, show_model
 from farebox.dataplane.parts import Headers, Parts, Receive, Scope, Send
 from farebox.dataplane.spend import serve_text
+from farebox.dataplane.workloads.serve import WORKLOADS, serve_workload
 from farebox.dialects.port import Surface
 from farebox.dialects.registry import CHAT, MESSAGES, SURFACES
 
 _COUNT_TOKENS = "/messages/count_tokens"
-_METHODS = {**dict.fromkeys(SURFACES, "POST"), _COUNT_TOKENS: "POST", "/models": "GET"}
+_METHODS = {**dict.fromkeys((*SURFACES, *WORKLOADS, _COUNT_TOKENS), "POST"), "/models": "GET"}
 
 _log = structlog.get_logger(__name__)
 
@@ -71,6 +72,8 @@ class Dataplane:
     async def _serve(self, path: str, method: str, exchange: Exchange, call_id: UUID) -> None:
         if method == "POST" and path in SURFACES:
             await serve_text(self._parts, SURFACES[path], exchange, call_id)
+        elif method == "POST" and path in WORKLOADS:
+            await serve_workload(self._parts, path, exchange, call_id)
         elif method == "POST" and path == _COUNT_TOKENS:
             await count_tokens(self._parts, exchange, call_id)
         else:
