@@ -1,10 +1,13 @@
 """Golden chat bodies, written from the public schema: a request that uses all of it, and answers of several vendors."""
 
+from itertools import pairwise
 from typing import Any
 
 import msgspec
 
-from farebox.dialects.sse import event_of
+from farebox.dialects.canonical.reply import Reply, ReplyFold
+from farebox.dialects.openai_chat.decode_stream import ChatDecoder
+from farebox.dialects.sse import EventSplitter, event_of
 
 DONE = b"data: [DONE]\n\n"
 
@@ -20,6 +23,19 @@ def delta(*, finish: str | None = None, usage: Any = None, **fields: Any) -> dic
     choice = {"index": 0, "delta": fields, "logprobs": None, "finish_reason": finish}
     shared = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "up", "choices": [choice]}
     return shared if usage is None else shared | {"usage": usage}
+
+
+def folded(data: bytes, cuts: list[int]) -> tuple[Reply, ChatDecoder]:
+    """What a decoder makes of a stream whose bytes come in those chunks."""
+    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    splitter, decoder, fold = EventSplitter(1_000_000), ChatDecoder(), ReplyFold()
+    for start, end in pairwise(places):
+        for event in splitter.feed(data[start:end]):
+            for found in decoder.feed(event):
+                fold.feed(found)
+    for found in decoder.close():
+        fold.feed(found)
+    return fold.reply(decoder.reported, decoder.service_tier), decoder
 
 
 def call_piece(index: int | None, arguments: str | None = None, **named: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from farebox.base.errors import Problem
 from farebox.base.usage import Usage
 from farebox.dialects.canonical.parts import Citation, Image, Inline, Opaque, Reasoning, Refusal, Text, ToolCall
 from farebox.dialects.canonical.reply import (
@@ -20,9 +21,12 @@ from farebox.dialects.canonical.reply import (
     TextDelta,
     Unknown,
 )
+from farebox.dialects.openai_chat.answer import read_answer
+from farebox.dialects.openai_chat.decode_reply import decode_reply
 from farebox.dialects.openai_chat.decode_stream import ChatDecoder
 from farebox.dialects.openai_chat.encode_stream import ChatEncoder
-from farebox.dialects.port import Broken, Told
+from farebox.dialects.openai_chat.stream import ChatFold
+from farebox.dialects.port import Broken, Fate, Told
 from farebox.dialects.sse import EventSplitter, data_of, event_of
 from farebox.dialects.usage import MISSING, Reported
 from tests.dialects.chat_bodies import DONE, call_piece, delta, stream
@@ -160,6 +164,18 @@ def test_a_stop_sequence_is_told_where_the_vendor_tells_it() -> None:
 def test_what_is_no_chunk_breaks_the_stream(data: bytes) -> None:
     with pytest.raises(Broken):
         ChatDecoder().feed(event_of(data))
+
+
+@pytest.mark.parametrize("reason", ["error", "insufficient_system_resource"])
+def test_an_answer_that_failed_is_never_taken_for_whole(reason: str) -> None:
+    with pytest.raises(Broken):
+        read({"content": "x"}, delta(finish=reason))
+    assert ChatFold().feed(event_of(msgspec.json.encode(delta(finish=reason)))) is Fate.BROKEN
+    body = msgspec.json.encode({"choices": [{"message": {"content": "x"}, "finish_reason": reason}]})
+    for read_whole in (read_answer, decode_reply):
+        with pytest.raises(Problem) as caught:
+            read_whole(body)
+        assert caught.value.code == "upstream_exception"
 
 
 def test_keep_alives_mean_nothing() -> None:

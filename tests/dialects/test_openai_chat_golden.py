@@ -38,8 +38,7 @@ from farebox.dialects.openai_chat import SURFACE, UPSTREAM
 from farebox.dialects.port import Edits, Profile
 from farebox.dialects.sse import EventSplitter
 from farebox.dialects.usage import Reported
-from tests.dialects.chat_bodies import ANSWER, REQUEST, STREAMS
-from tests.dialects.test_openai_chat_round_trip import folded
+from tests.dialects.chat_bodies import ANSWER, REQUEST, STREAMS, folded
 
 USED = Reported(Usage(input_tokens=12, cached_input_tokens=8, output_tokens=5, reasoning_tokens=4))
 CALLS = (ToolCall("call_a", "look", '{"at":"a"}'), ToolCall("call_b", "time", "{}"))

@@ -69,7 +69,7 @@ DROPPED: list[tuple[str, Conversation]] = [
     ("top_k", asking(sampling=Sampling(top_k=5))),
     ("thinking_budget", asking(thinking=Thinking(budget_tokens=2_000))),
     ("reasoning_effort", asking(thinking=Thinking(disabled=True))),
-    ("reasoning_summary", asking(thinking=Thinking(effort="low", summary="auto"))),
+    ("reasoning_summary", asking(thinking=Thinking(effort="low", summary="concise"))),
     ("foreign_reasoning", said(Reasoning("hm", seal="s", origin="gemini"))),
     ("foreign_reasoning", said(Reasoning("hm", origin="anthropic_messages"))),
     ("foreign_reasoning", said(ToolCall("a", "f", "{}", seal="s", origin="gemini"))),

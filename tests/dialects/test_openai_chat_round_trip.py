@@ -1,24 +1,22 @@
 """Canonical → chat → canonical is the identity, for requests and for answers."""
 
 from itertools import pairwise
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from farebox.dialects.canonical.conversation import Conversation
 from farebox.dialects.canonical.parts import Refusal, Text, ToolCall, ToolResult
-from farebox.dialects.canonical.reply import Finish, Reply, ReplyEvent, ReplyFold
+from farebox.dialects.canonical.reply import Finish, Reply, ReplyEvent
 from farebox.dialects.openai_chat.decode_reply import decode_reply
 from farebox.dialects.openai_chat.decode_request import decode_request
-from farebox.dialects.openai_chat.decode_stream import ChatDecoder
 from farebox.dialects.openai_chat.encode_messages import RESULT_FOLLOWS
 from farebox.dialects.openai_chat.encode_reply import encode_reply
 from farebox.dialects.openai_chat.encode_request import encode_request
 from farebox.dialects.openai_chat.encode_stream import ChatEncoder
 from farebox.dialects.openai_chat.request import read_request
 from farebox.dialects.port import Edits, Profile, Told
-from farebox.dialects.sse import EventSplitter
+from tests.dialects.chat_bodies import folded
 from tests.dialects.conversations import Switches, conversations, events_of, replies, usages
 
 PROFILE = Profile(output_limit_field="max_completion_tokens", developer_role=True)
@@ -103,19 +101,6 @@ def streams(draw: st.DrawFn) -> tuple[Reply, list[list[ReplyEvent]]]:
     events = draw(events_of(reply))
     places = sorted({0, len(events), *draw(st.lists(st.integers(0, len(events)), max_size=5))})
     return reply, [events[start:end] for start, end in pairwise(places)]
-
-
-def folded(data: bytes, cuts: list[int]) -> tuple[Any, ChatDecoder]:
-    """What a decoder makes of a stream whose bytes come in those chunks."""
-    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
-    splitter, decoder, fold = EventSplitter(1_000_000), ChatDecoder(), ReplyFold()
-    for start, end in pairwise(places):
-        for event in splitter.feed(data[start:end]):
-            for found in decoder.feed(event):
-                fold.feed(found)
-    for found in decoder.close():
-        fold.feed(found)
-    return fold.reply(decoder.reported, decoder.service_tier), decoder
 
 
 @given(streams(), st.lists(st.integers(0, 50_000), max_size=12))

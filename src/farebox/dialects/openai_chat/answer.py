@@ -1,7 +1,7 @@
 """A JSON answer whose bytes pass untouched: its usage, and how much text it delivered."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -12,6 +12,7 @@ from farebox.dialects.port import Answer
 
 class _Choice(msgspec.Struct, gc=False):
     message: Any = None
+    finish_reason: Any = None
 
 
 class _Body(msgspec.Struct, gc=False):
@@ -22,17 +23,21 @@ class _Body(msgspec.Struct, gc=False):
 
 _TIER_NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
 UNREADABLE_TIER = "unreadable"
+# Reasons to stop that are failures (OpenRouter and Mistral; DeepSeek): such an answer is none.
+FAILED_REASONS: Final = ("error", "insufficient_system_resource")
 
 _body = msgspec.json.Decoder(_Body)
 _encode = msgspec.json.Encoder().encode
 
 
 def read_answer(body: bytes) -> Answer:
-    """Raises Problem `upstream_exception` when the body is not a chat completion."""
+    """Raises Problem `upstream_exception` when the body is not a chat completion, or one that failed."""
     try:
         answer = _body.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Problem("upstream_exception", "The provider's answer was not a chat completion.") from error
+    if any(choice.finish_reason in FAILED_REASONS for choice in answer.choices):
+        raise Problem("upstream_exception", "The provider failed while it answered.")
     return Answer(
         reported=read_usage(answer.usage),
         service_tier=read_tier(answer.service_tier),

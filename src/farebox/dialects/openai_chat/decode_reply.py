@@ -7,7 +7,7 @@ import msgspec
 from farebox.base.errors import Problem
 from farebox.dialects.canonical.parts import Part, ToolCall
 from farebox.dialects.canonical.reply import Reply
-from farebox.dialects.openai_chat.answer import read_tier
+from farebox.dialects.openai_chat.answer import FAILED_REASONS, read_tier
 from farebox.dialects.openai_chat.finish import read_finish
 from farebox.dialects.openai_chat.message import read_assistant
 from farebox.dialects.openai_chat.shape import Unreadable
@@ -32,13 +32,15 @@ _body = msgspec.json.Decoder(_Body)
 
 
 def decode_reply(body: bytes) -> Reply:
-    """Raises Problem `upstream_exception` when the body is not a chat completion."""
+    """Raises Problem `upstream_exception` when the body is not a chat completion, or one that failed."""
     try:
         answer = _body.decode(body)
         choice = answer.choices[0]
         parts = read_assistant(choice.message or {}, "message", call_number=0, trusted=False)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, Unreadable) as error:
         raise Problem("upstream_exception", "The provider's answer was not a chat completion.") from error
+    if choice.finish_reason in FAILED_REASONS:
+        raise Problem("upstream_exception", "The provider failed while it answered.")
     return reply_of(choice, parts, answer)
 
 

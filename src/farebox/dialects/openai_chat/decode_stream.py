@@ -8,7 +8,7 @@ import msgspec
 
 from farebox.dialects.canonical.parts import Reasoning, Refusal, Text
 from farebox.dialects.canonical.reply import CitationAdded, Finished, LogprobsAdded, ReplyEvent, Unknown
-from farebox.dialects.openai_chat.answer import read_tier
+from farebox.dialects.openai_chat.answer import FAILED_REASONS, read_tier
 from farebox.dialects.openai_chat.content import read_citations, read_image, read_part
 from farebox.dialects.openai_chat.decode_reply import tokens_of
 from farebox.dialects.openai_chat.finish import read_finish
@@ -110,6 +110,8 @@ class ChatDecoder:
             if choice.index not in (0, None):
                 self._name("field:choices")
                 continue
+            if choice.finish_reason in FAILED_REASONS:
+                raise Broken
             if choice.delta:
                 self._read_delta(choice.delta)
             if choice.logprobs and not self._finished and (tokens := tokens_of(choice.logprobs)):

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from farebox.dialects.openai_chat.answer import delivered_bytes, read_tier
+from farebox.dialects.openai_chat.answer import FAILED_REASONS, delivered_bytes, read_tier
 from farebox.dialects.openai_chat.usage import counts_of, read_usage
 from farebox.dialects.port import Fate, Told
 from farebox.dialects.sse import data_of, event_of
@@ -77,6 +77,8 @@ class ChatFold:
         if chunk.usage is not None:
             self.reported = read_usage(chunk.usage)
         for choice in chunk.choices or ():
+            if choice.finish_reason in FAILED_REASONS:
+                return Fate.BROKEN
             self.delivered_bytes += delivered_bytes(choice.delta)
             ended = choice.finish_reason is not None and isinstance(choice.index, int)
             if ended and len(self.finished) < self.MAX_CHOICES:
