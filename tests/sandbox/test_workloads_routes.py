@@ -29,6 +29,15 @@ FAULTS: list[tuple[dict[str, Any], int, bytes]] = [
     ({"garbage": True, "split_bytes": 5}, 200, b"not json"),
     ({"nonsense": 1}, 400, b"nonsense"),
 ]
+NO_BODIES = [
+    b"",
+    b"{",
+    b"[]",
+    b"\xff",
+    b'{"model":5,"input":{},"prompt":[],"instances":{}}',
+    b'{"input":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    b'{"input":"\\ud800x","prompt":"\\ud800x"}',
+]
 
 
 def test_the_readme_lists_every_route() -> None:
@@ -64,6 +73,6 @@ async def test_every_workload_needs_the_key(upstream: Upstream, path: str) -> No
 
 
 @pytest.mark.parametrize("path", BODIES)
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff", b'{"model":5,"input":{},"prompt":[],"instances":{}}'])
+@pytest.mark.parametrize("body", NO_BODIES, ids=range(len(NO_BODIES)))
 async def test_no_workload_fails_at_a_body_that_is_none(upstream: Upstream, path: str, body: bytes) -> None:
     await post(upstream, path, body, status=400)

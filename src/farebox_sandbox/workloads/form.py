@@ -67,9 +67,16 @@ async def receive(sandbox: Core, exchange: Exchange) -> Received:
     if kind == "multipart/form-data":
         values, files = await _read_form(sandbox, exchange, options.get("boundary", ""))
     else:
-        values, files = msgspec.json.decode(await sandbox.read_body(exchange), type=dict[str, Any]), ()
+        values, files = _read_json(await sandbox.read_body(exchange)), ()
     fields, own = take_directives(values)
     return Received(fields, files, own, kind == "multipart/form-data")
+
+
+def _read_json(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except RecursionError as error:
+        raise UpstreamError(400, "The body is nested too deeply.") from error
 
 
 async def _read_form(sandbox: Core, exchange: Exchange, boundary: str) -> tuple[dict[str, Any], tuple[Upload, ...]]:
