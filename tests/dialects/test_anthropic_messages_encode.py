@@ -243,6 +243,7 @@ def test_what_the_api_cannot_read_is_refused(part: Part, feature: str) -> None:
     [
         (Image(Url("https://x/y.png"), detail="low"), "image_detail"),
         (Text("a", (Citation(url="https://x"),)), "citations"),
+        (Text("a", (Citation(origin="gemini", raw={"type": "char_location"}),)), "citations"),
         (Text(" \n", cache=CacheMark()), "cache_control"),
         (Opaque("openai_responses", "web_search_call", {}), "part:web_search_call"),
         (Reasoning("x", origin="openai_chat"), "part:reasoning"),
