@@ -2,6 +2,7 @@
 
 import itertools
 import secrets
+from typing import Any
 
 import msgspec
 
@@ -34,6 +35,7 @@ class Sandbox:
             {**text_routes(TextCalls(self.core)), **workloads.routes(self.core)},
             {
                 ("GET", "/v1/models"): self._models,
+                ("GET", "/v1beta/models"): self._models,
                 ("GET", "/healthz"): _health,
                 ("HEAD", "/"): _health,
                 **Control(self.core).routes,
@@ -57,9 +59,27 @@ class Sandbox:
             calls.end(call)
 
     async def _models(self, exchange: Exchange) -> None:
-        self.core.authenticate(exchange)
-        data = [{"id": model, "object": "model", "created": 0, "owned_by": "sandbox"} for model in MODELS]
-        await exchange.answer_json({"object": "list", "data": data})
+        """The list in the shape that is asked for: Google's by its path, Anthropic's by its header, else OpenAI's."""
+        if not self.core.knows_key(exchange, b"x-api-key", b"x-goog-api-key"):
+            raise UpstreamError(401, "Incorrect API key provided.")
+        if exchange.scope["path"].startswith("/v1beta/"):
+            await exchange.answer_json({"models": [_google_model(model) for model in MODELS]})
+        elif any(name == b"anthropic-version" for name, _ in exchange.scope["headers"]):
+            data = [_anthropic_model(model) for model in MODELS]
+            ends = {"first_id": MODELS[0], "last_id": MODELS[-1], "has_more": False}
+            await exchange.answer_json({"data": data, **ends})
+        else:
+            data = [{"id": model, "object": "model", "created": 0, "owned_by": "sandbox"} for model in MODELS]
+            await exchange.answer_json({"object": "list", "data": data})
+
+
+def _anthropic_model(model: str) -> dict[str, Any]:
+    return {"type": "model", "id": model, "display_name": model, "created_at": "2026-01-01T00:00:00Z"}
+
+
+def _google_model(model: str) -> dict[str, Any]:
+    methods = ["generateContent", "streamGenerateContent"]
+    return {"name": f"models/{model}", "displayName": model, "supportedGenerationMethods": methods}
 
 
 def text_routes(calls: TextCalls) -> Routes:

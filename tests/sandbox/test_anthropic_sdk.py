@@ -321,3 +321,7 @@ async def test_an_error_in_a_stream_is_raised_by_the_sdk(anthropic_client: Async
             seen += [event.type]
     assert seen.count("content_block_delta") == 2
     assert "middle of a stream" in str(error.value)
+
+
+async def test_the_models_are_listed_in_anthropic_shape(anthropic_client: AsyncAnthropic) -> None:
+    assert [model.id async for model in anthropic_client.models.list()] == ["sandbox-1", "sandbox-1-mini"]

@@ -256,3 +256,15 @@ async def test_a_refusal_and_a_blocked_prompt_are_told(gemini_client: genai.Clie
     answer = await ask(gemini_client, 'hi [[sandbox {"refusal": ""}]]')
     assert answer.candidates is None
     assert answer.prompt_feedback.block_reason == types.BlockedReason.SAFETY
+
+
+async def test_the_models_are_listed_in_google_shape(upstream: Upstream) -> None:
+    headers = {"x-goog-api-key": upstream.sandbox.api_key}
+    async with upstream.session.get(f"{upstream.sandbox.url}/v1beta/models", headers=headers) as response:
+        models = [types.Model.model_validate(_known(one)) for one in (await response.json())["models"]]
+    assert [model.name for model in models] == ["models/sandbox-1", "models/sandbox-1-mini"]
+
+
+def _known(model: Any) -> Any:
+    """The API says methods where the SDK's type says actions."""
+    return {"supportedActions": model.pop("supportedGenerationMethods"), **model}
