@@ -75,7 +75,7 @@ def test_an_error_in_a_stream_is_raised_by_the_sdk(started: bool) -> None:
 
 
 def test_a_keep_alive_is_a_ping_which_the_sdk_skips() -> None:
-    assert SURFACE.keep_alive() == b'event: ping\ndata: {"type":"ping"}\n\n'
+    assert SURFACE.keep_alive(True) == b'event: ping\ndata: {"type":"ping"}\n\n'
 
 
 @pytest.mark.parametrize(

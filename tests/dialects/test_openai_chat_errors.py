@@ -41,7 +41,7 @@ def test_a_stream_that_fails_ends_in_a_chunk_with_a_top_level_error(started: boo
 
 
 def test_a_keep_alive_has_no_field() -> None:
-    assert keep_alive().startswith(b":") and keep_alive().endswith(b"\n\n")
+    assert keep_alive(True).startswith(b":") and keep_alive(True).endswith(b"\n\n")
 
 
 @pytest.mark.parametrize(

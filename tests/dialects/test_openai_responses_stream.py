@@ -195,10 +195,10 @@ def test_the_official_client_reads_a_failure_wherever_it_happens() -> None:
 
 def test_the_official_accumulator_takes_keep_alives_in_its_stride() -> None:
     created = {"sequence_number": 0, "response": {"id": "resp_1", "object": "response", "output": []}}
-    stream = event("response.created", **created) + SURFACE.keep_alive() + ended(object="response", output=[])
-    assert SURFACE.keep_alive().startswith(b"event: keepalive\ndata: {")
+    stream = event("response.created", **created) + SURFACE.keep_alive(True) + ended(object="response", output=[])
+    assert SURFACE.keep_alive(True).startswith(b"event: keepalive\ndata: {")
     assert accumulated(stream).id == "resp_1"
-    assert fold([SURFACE.keep_alive()])[1] == [Fate.RELAY]
+    assert fold([SURFACE.keep_alive(True)])[1] == [Fate.RELAY]
 
 
 def test_an_error_answer_has_openais_form_and_our_facts() -> None:

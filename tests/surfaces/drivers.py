@@ -43,6 +43,10 @@ class Call(NamedTuple):
     arguments: dict[str, Any]
 
 
+class Failed(Exception):
+    """A Responses stream that said that it failed, which its SDK hands over as an event."""
+
+
 class Said(NamedTuple):
     """One answer. `history` is what to send before the next user turn."""
 
@@ -138,10 +142,13 @@ class Chat(Driver):
             fields["response_format"] = {"type": "json_schema", "json_schema": form}
         if stream:
             async with self.client.chat.completions.stream(**fields) as events:
-                async for _ in events:
-                    pass
-                completion: Any = await events.get_final_completion()
                 headers = dict(events._response.headers)
+                try:
+                    async for _ in events:
+                        pass
+                    completion: Any = await events.get_final_completion()
+                except openai.LengthFinishReasonError as error:  # how this helper tells that the limit was reached
+                    completion = error.completion
         else:
             raw = await self.client.chat.completions.with_raw_response.create(**fields)
             completion, headers = await parsed(raw), dict(raw.headers)
@@ -211,10 +218,15 @@ class Responses(Driver):
             fields["text"] = {"format": {"type": "json_schema", "name": "place", "schema": TOOL, "strict": True}}
         if stream:
             async with self.client.responses.stream(**fields) as events:
-                async for _ in events:
-                    pass
-                response: Any = await events.get_final_response()
                 headers = dict(events._raw_stream.response.headers)
+                response: Any = None
+                async for event in events:
+                    if event.type in ("response.completed", "response.incomplete"):
+                        response = event.response
+                    elif event.type == "response.failed":
+                        raise Failed(event.response.error.message)
+                if response is None:
+                    raise EOFError("the stream ended without its last event, and nothing said so")
         else:
             raw = await self.client.responses.with_raw_response.create(**fields)
             response, headers = await parsed(raw), dict(raw.headers)

@@ -22,7 +22,7 @@ from farebox.dataplane.sending import StreamSending
 from farebox.dataplane.streams import Progress
 from farebox.dialects.port import Broken
 from farebox.dialects.sse import EventSplitter
-from farebox.dialects.translate import Passage
+from farebox.dialects.translate import Passage, Untouched
 from farebox.dialects.usage import MISSING
 from farebox.providers.client import FailureKind, UpstreamFailure, UpstreamResponse
 
@@ -232,8 +232,10 @@ class Relay:
 
     def error_events(self, problem: Problem) -> bytes:
         """What ends a stream that failed, in the client's dialect."""
-        surface = self.sending.surface
-        return surface.error_events(problem, show_call(self._call.call_id), self._told, self._relayed)
+        surface, told = self.sending.surface, self._told
+        if isinstance(self.passage, Untouched):
+            told = told._replace(response_id=self.passage.response_id)
+        return surface.error_events(problem, show_call(self._call.call_id), told, self._relayed)
 
     # ── the client's side ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -325,7 +327,7 @@ class Relay:
 
     async def _send_keep_alive(self) -> None:
         if not self._over:
-            await self._write(self.sending.surface.keep_alive())
+            await self._write(self.sending.surface.keep_alive(self._relayed))
 
     def _overdue(self, attempt_began_at: float, now_seconds: float) -> FailureKind | None:
         waits = self._forwarding.waits

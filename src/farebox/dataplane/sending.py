@@ -5,6 +5,8 @@ Pure. A route whose provider cannot do what the request needs is not asked: `Ine
 
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from farebox.base.errors import Problem
 from farebox.catalog.model import Model, Provider, Route, profile_of
 from farebox.dialects.canonical.conversation import Conversation
@@ -101,7 +103,7 @@ class TextSending:
 
     def _translated(self, upstream: Upstream, edits: Edits) -> Outgoing:
         if self._conversation is None:
-            self._conversation = self.surface.decode_request(self.request)
+            self._conversation = _with_thoughts(self.surface.decode_request(self.request), self.surface)
         encoded = upstream.encode_request(self._conversation, edits, self.request.stream)
         target = upstream.target(edits.model, self.request.stream)
         return Outgoing(target, encoded.body, upstream, native=False, dropped=encoded.dropped)
@@ -111,6 +113,16 @@ class TextSending:
         if outgoing.native:
             return Untouched(self.surface.new_fold(), told)
         return Translation(outgoing.upstream.new_decoder(), self.surface.new_encoder(told))
+
+
+def _with_thoughts(conversation: Conversation, surface: Surface) -> Conversation:
+    """Where a client's dialect shows thoughts unasked, another provider must be asked to show them."""
+    thinking = conversation.thinking
+    if not surface.shows_thoughts or thinking is None or thinking.summary is not None:
+        return conversation
+    if thinking.disabled or thinking.effort == "none":
+        return conversation
+    return msgspec.structs.replace(conversation, thinking=msgspec.structs.replace(thinking, summary="auto"))
 
 
 def first_expressible(sending: Sending, routes: tuple[Route, ...], providers: "ProviderOf") -> tuple[Route, ...]:

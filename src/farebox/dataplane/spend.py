@@ -35,6 +35,7 @@ from farebox.dialects.canonical.parts import Opaque, Reasoning, Refusal, Text, T
 from farebox.dialects.canonical.reply import Reply
 from farebox.dialects.openai_chat.usage import counts_of
 from farebox.dialects.port import Surface, Told
+from farebox.dialects.registry import CHAT
 from farebox.dialects.request import Request
 from farebox.dialects.usage import Reported
 from farebox.identity.authenticate import require_scope
@@ -194,7 +195,9 @@ def _last_events(parts: Parts, relay: Relay, settled: Settled) -> bytes:
     assert passage is not None, "an answer came by a passage"
     if passage.reported.usage is None and settled.verdict.usage is not None:
         # The provider did not tell its usage; what was charged for is told instead.
-        facts, reported = counts_of(settled.verdict.usage) | facts, Reported(settled.verdict.usage)
+        reported = Reported(settled.verdict.usage)
+        if relay.sending.surface is CHAT:
+            facts = counts_of(settled.verdict.usage) | facts
     else:
         reported = passage.reported
     return _dropped_comment(parts, relay.untold) + passage.ending(facts, reported)

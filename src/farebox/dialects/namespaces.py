@@ -1,7 +1,8 @@
 """Tools in a namespace, which only Responses has, towards dialects whose tools have one flat name.
 
-An encoder joins the names of a `FunctionTool` or a `ToolCall` with a namespace; Responses towards clients splits what the
-model calls. Without this, tools of two namespaces could have one name, and Codex would not find the tool that is called.
+An encoder joins the names of a `FunctionTool` or a `ToolCall` with a namespace; Responses towards clients splits what
+the model calls. Without this, tools of two namespaces could have one name, and Codex would not find the tool that is
+called.
 """
 
 _MARK = "__ns__"

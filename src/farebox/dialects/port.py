@@ -62,12 +62,14 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 class Told(NamedTuple):
     """What an encoder knows of the call: the model as the client named it, a stem for ids (32 hexadecimal digits), the
-    moment in seconds since 1970, and whether the client asked for a usage event (chat only)."""
+    moment in seconds since 1970, whether the client asked for a usage event (chat only), and the id that a relayed
+    answer has begun with, if any."""
 
     model: str
     stem: str
     created: int
     wants_usage: bool
+    response_id: str = ""
 
 
 class Fate(Enum):
@@ -148,8 +150,9 @@ class Inexpressible(Exception):
 
 
 class Surface(NamedTuple):
-    """A dialect towards clients. `scope`: what a key needs. `forwarded_headers` and `forwarded_query`
-    (`name=value`) are what a provider of the same dialect gets of the client's own."""
+    """A dialect towards clients. `scope`: what a key needs. `error_events` and `keep_alive` are told whether the client
+    has seen anything of the answer. `forwarded_headers` and `forwarded_query` (`name=value`) are what a provider of the
+    same dialect gets of the client's own. `shows_thoughts`: clients expect thoughts that they did not ask to see."""
 
     name: DialectName
     scope: str
@@ -160,9 +163,10 @@ class Surface(NamedTuple):
     new_fold: Callable[[], StreamFold]
     error_body: Callable[[Problem, str], bytes]
     error_events: Callable[[Problem, str, Told, bool], bytes]
-    keep_alive: Callable[[], bytes]
+    keep_alive: Callable[[bool], bytes]
     forwarded_headers: tuple[str, ...] = ()
     forwarded_query: tuple[str, ...] = ()
+    shows_thoughts: bool = True
 
 
 class Upstream(NamedTuple):

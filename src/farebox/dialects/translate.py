@@ -74,6 +74,11 @@ class Untouched:
         """Nothing: the bytes are the provider's."""
         return set()
 
+    @property
+    def response_id(self) -> str:
+        """The id that the provider's answer began with, where the dialect's errors must repeat it."""
+        return getattr(self._fold, "response_id", "")
+
     def feed(self, event: bytes) -> bytes:
         """The event, or nothing when it is withheld. Raises Broken."""
         fate = self._fold.feed(event)

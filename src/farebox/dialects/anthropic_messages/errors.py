@@ -60,7 +60,7 @@ def error_events(problem: Problem, request_id: str, told: Told, started: bool) -
     return event_bytes("error", _envelope(problem, request_id))
 
 
-def keep_alive() -> bytes:
+def keep_alive(started: bool) -> bytes:
     """Anthropic's own: clients skip it."""
     return PING
 

@@ -55,8 +55,8 @@ Tool = FunctionTool | CustomTool | ServerTool
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
-    """`named`: exactly the one tool of `names`; `allowed_auto`: any of `names` or none; `allowed_required`: one of them at
-    least; `custom`: the named one is a custom tool."""
+    """`named`: exactly the one tool of `names`; `allowed_auto`: any of `names` or none; `allowed_required`: one of them
+    at least; `custom`: the named one is a custom tool."""
 
     mode: Literal["auto", "none", "required", "named", "allowed_auto", "allowed_required"]
     names: tuple[str, ...] = ()

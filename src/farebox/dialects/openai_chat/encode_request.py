@@ -164,7 +164,7 @@ class _Writer:
 
     def _thinking(self, thinking: Thinking) -> dict[str, Any]:
         effort = thinking.effort
-        if thinking.summary is not None:
+        if thinking.summary not in (None, "auto"):
             self.dropped.add("reasoning_summary")
         if thinking.budget_tokens is not None:
             self.dropped.add("thinking_budget")

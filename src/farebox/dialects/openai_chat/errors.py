@@ -40,7 +40,7 @@ def error_events(problem: Problem, request_id: str, told: Told, started: bool) -
     return event_of(error_body(problem, request_id))
 
 
-def keep_alive() -> bytes:
+def keep_alive(started: bool) -> bytes:
     """A comment: the official SDKs skip it, where an event without data crashes them."""
     return COMMENT_KEEP_ALIVE
 

@@ -31,6 +31,7 @@ SURFACE: Final = Surface(
     error_body=error_body,
     error_events=error_events,
     keep_alive=keep_alive,
+    shows_thoughts=False,
 )
 
 UPSTREAM: Final = Upstream(

@@ -7,6 +7,7 @@ import msgspec
 from farebox.base.errors import Fault, Problem
 from farebox.dialects.openai_responses.response import event_bytes, response_of
 from farebox.dialects.port import Told
+from farebox.dialects.sse import COMMENT_KEEP_ALIVE
 
 _encode = msgspec.json.Encoder().encode
 _any = msgspec.json.Decoder()
@@ -49,10 +50,11 @@ def error_events(problem: Problem, request_id: str, told: Told, started: bool) -
     return event_bytes("response.created", created) + event_bytes("response.failed", ending)
 
 
-def keep_alive() -> bytes:
+def keep_alive(started: bool) -> bytes:
     """A data event, because Codex counts only those as life. Its number is 0: it is none of the answer's events, and
-    clients that look for a number find one. The official SDK's accumulator takes it after `response.created` only."""
-    return event_bytes("keepalive", {"sequence_number": 0})
+    clients that look for a number find one. Before `response.created` it is a comment: the official SDK's accumulator
+    takes no event there, and Codex waits five minutes."""
+    return event_bytes("keepalive", {"sequence_number": 0}) if started else COMMENT_KEEP_ALIVE
 
 
 def read_error(body: bytes) -> str | None:

@@ -26,7 +26,7 @@ def response_of(told: Told, status: str, **fields: Any) -> dict[str, Any]:
     """A response object. The official clients need each of these fields; what is not known of the request (its tools,
     its switches) has the value that the API has by default."""
     return {
-        "id": f"resp_{told.stem}",
+        "id": told.response_id or f"resp_{told.stem}",
         "object": "response",
         "created_at": told.created,
         "status": status,

@@ -12,6 +12,8 @@ from farebox.dialects.usage import MISSING, Reported
 
 TERMINAL_TYPES = frozenset({"response.completed", "response.incomplete"})
 FAILED_TYPES = frozenset({"response.failed", "error"})
+# An id is some tens of characters.
+MAX_ID_CHARS = 256
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -29,7 +31,7 @@ class ResponsesFold:
     """Everything known of a stream so far. It holds one event, the last: `response.completed` or `.incomplete`, which
     repeats the whole answer and is as large as the splitter of the stream allows."""
 
-    __slots__ = ("_terminal", "delivered_bytes", "done", "reported", "service_tier")
+    __slots__ = ("_terminal", "delivered_bytes", "done", "reported", "response_id", "service_tier")
 
     def __init__(self) -> None:
         self.delivered_bytes = 0
@@ -37,6 +39,7 @@ class ResponsesFold:
         self.reported: Reported = MISSING
         self.service_tier: str | None = None
         self._terminal = b""
+        self.response_id = ""
 
     def feed(self, event: bytes) -> Fate:
         """Take one whole event. Types that are not known are relayed; nothing is after the last one."""
@@ -54,6 +57,8 @@ class ResponsesFold:
             return Fate.RELAY
         if kind in TERMINAL_TYPES:
             return self._end(decoded.response, event)
+        if kind == "response.created":
+            self.response_id = _id_of(decoded.response)
         return Fate.BROKEN if kind in FAILED_TYPES or decoded.error is not None else Fate.RELAY
 
     def _end(self, raw: msgspec.Raw, event: bytes) -> Fate:
@@ -75,3 +80,10 @@ class ResponsesFold:
     def ending(self, facts: Mapping[str, object], told: Told) -> bytes:
         """The last event, untouched: it has its usage already. Empty where none came."""
         return self._terminal
+
+
+def _id_of(response: msgspec.Raw) -> str:
+    """The id of a response object, of a length that an id can have."""
+    found = _any.decode(response)
+    name = found.get("id") if isinstance(found, dict) else None
+    return name if isinstance(name, str) and len(name) <= MAX_ID_CHARS else ""
