@@ -16,6 +16,7 @@ from farebox.dataplane.hold import Refused
 from farebox.dataplane.models import list_models, show_model
 from farebox.dataplane.parts import Headers, Parts, Receive, Scope, Send
 from farebox.dataplane.spend import serve_text
+from farebox.dataplane.videos.serve import serve_videos, serves_videos, video_methods
 from farebox.dataplane.workloads.serve import WORKLOADS, serve_workload
 from farebox.dialects.port import Surface
 from farebox.dialects.registry import CHAT, MESSAGES, SURFACES
@@ -28,7 +29,15 @@ _log = structlog.get_logger(__name__)
 
 def serves(path: str) -> bool:
     """Whether the data plane answers this path: `/v1/…`, or one of its own without the prefix."""
-    return path == "/v1" or path in _METHODS or path.startswith(("/v1/", "/models/", "/responses/"))
+    own = path in _METHODS or path.startswith(("/models/", "/responses/")) or serves_videos(path)
+    return own or path == "/v1" or path.startswith("/v1/")
+
+
+def _allowed(path: str) -> str:
+    """What may be done at an address, for the Allow header."""
+    if serves_videos(path):
+        return video_methods(path)
+    return "POST" if _METHODS.get(path) == "POST" else "GET, HEAD"
 
 
 def surface_of(path: str, headers: Headers) -> Surface:
@@ -65,12 +74,14 @@ class Dataplane:
             _log.error("request failed", call_id=show_call(call_id), why=type(error).__name__)
             problem = Problem("internal_error", "The gateway failed before anything was charged.")
         if problem.code == "method_not_allowed":
-            headers = [*headers, (b"allow", b"POST" if _METHODS.get(path) == "POST" else b"GET, HEAD")]
+            headers = [*headers, (b"allow", _allowed(path).encode())]
         parts.metrics.refused(problem.code)
         await send_problem(send, problem, headers, call_id, surface=surface_of(path, scope["headers"]))
 
     async def _serve(self, path: str, method: str, exchange: Exchange, call_id: UUID) -> None:
-        if method == "POST" and path in SURFACES:
+        if serves_videos(path):
+            await serve_videos(self._parts, path, method, exchange, call_id=call_id)
+        elif method == "POST" and path in SURFACES:
             await serve_text(self._parts, SURFACES[path], exchange, call_id)
         elif method == "POST" and path in WORKLOADS:
             await serve_workload(self._parts, path, exchange, call_id)

@@ -6,9 +6,10 @@ from typing import Any
 
 from farebox.base.brand import Brand
 from farebox.base.clock import Clock
-from farebox.base.limits import Bounds, RequestLimits, Timeouts
+from farebox.base.limits import Bounds, RequestLimits, Timeouts, VideoJobs
 from farebox.catalog.model import Catalog
 from farebox.dataplane.gate import Gate
+from farebox.dataplane.jobs.store import JobStore
 from farebox.dataplane.metrics import Metrics
 from farebox.dataplane.spool import Spool
 from farebox.dataplane.streams import Streams
@@ -40,6 +41,8 @@ class Parts:
     client: UpstreamClient
     ledger: Batcher
     spool: Spool
+    jobs: JobStore
+    video_settings: VideoJobs
     streams: Streams
     calls: Gate
     drains: Gate

@@ -1,4 +1,5 @@
-"""Chores: orphans, expired promotions, next month's partitions. One process at a time does them, elected by a lock.
+"""Chores: orphans, video jobs, expired promotions, next month's partitions. One process at a time does them, elected
+by a lock.
 
 They are loops over the domain's own rows, not jobs in a queue: money never depends on a job row (docs/decisions/0005).
 """
@@ -12,9 +13,11 @@ from prometheus_client import CollectorRegistry
 from farebox.base.clock import Clock
 from farebox.base.ids import random_id, uuid7
 from farebox.dataplane.recover import Recoverer
+from farebox.dataplane.videos.poll import Poller
 from farebox.ledger.batcher import Batcher
 from farebox.ledger.commands import ExpirePromotion
 from farebox.ledger.owners import QUERIES
+from farebox.providers.client import UpstreamClient
 from farebox.storage.partitions import ensure_partitions
 from farebox.wiring.running import Running, running
 from farebox.wiring.settings import Boot, Settings
@@ -33,9 +36,12 @@ Connection = psycopg.AsyncConnection[tuple[object, ...]]
 class Chores:
     """Runs until cancelled; does the chores whenever this process is the elected one."""
 
-    def __init__(self, dsn: str, *, recoverer: Recoverer, ledger: Batcher, clock: Clock, sweep_seconds: float) -> None:
+    def __init__(
+        self, dsn: str, *, recoverer: Recoverer, poller: Poller, ledger: Batcher, clock: Clock, sweep_seconds: float
+    ) -> None:
         self._dsn = dsn
         self._recoverer = recoverer
+        self._poller = poller
         self._ledger = ledger
         self._clock = clock
         self._sweep_seconds = sweep_seconds
@@ -58,9 +64,14 @@ class Chores:
             row = await cursor.fetchone()
             if row is None or not row[0]:
                 return
-            while True:
-                await self._once(connection)
-                await asyncio.sleep(self._sweep_seconds)
+            polling = asyncio.create_task(self._poller.run(), name="video jobs")
+            try:
+                while not polling.done():
+                    await self._once(connection)
+                    await asyncio.sleep(self._sweep_seconds)
+            finally:
+                polling.cancel()
+                await asyncio.gather(polling, return_exceptions=True)
 
     async def _once(self, connection: Connection) -> None:
         await self._recoverer.sweep(connection)
@@ -89,11 +100,12 @@ class Chores:
             ensure_partitions(connection, self._clock())
 
 
-def chores_of(parts: Running, dsn: str) -> Chores:
+def chores_of(parts: Running, dsn: str, client: UpstreamClient) -> Chores:
     """The chores of a running process."""
     return Chores(
         dsn,
         recoverer=parts.recoverer(),
+        poller=parts.poller(client),
         ledger=parts.ledger,
         clock=parts.clock,
         sweep_seconds=parts.settings.recovery.sweep_seconds,
@@ -103,5 +115,9 @@ def chores_of(parts: Running, dsn: str) -> Chores:
 async def run_chores(settings: Settings, dsn: str) -> None:
     """`farebox worker`: only the chores, until cancelled."""
     boot = Boot(worker=0, workers=1, boot_id=random_id())
-    async with running(settings, dsn, boot, CollectorRegistry()) as parts:
-        await chores_of(parts, dsn).run()
+    client = UpstreamClient(max_connections=settings.videos.max_concurrent_polls)
+    try:
+        async with running(settings, dsn, boot, CollectorRegistry()) as parts:
+            await chores_of(parts, dsn, client).run()
+    finally:
+        await client.close()

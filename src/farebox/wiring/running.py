@@ -19,12 +19,14 @@ from farebox.base.money import parse_usd
 from farebox.catalog.live import LiveCatalog
 from farebox.catalog.store import load_price
 from farebox.dataplane.gate import Gate
+from farebox.dataplane.jobs.store import JobStore
 from farebox.dataplane.metrics import Metrics
 from farebox.dataplane.parts import Headers, Parts
 from farebox.dataplane.recover import Recoverer
 from farebox.dataplane.settle import RECORD_CALL
 from farebox.dataplane.spool import Spool
 from farebox.dataplane.streams import Progress, Streams
+from farebox.dataplane.videos.poll import Poller
 from farebox.identity.authenticate import authenticate
 from farebox.identity.cache import KeyCache
 from farebox.identity.model import KeyRecord
@@ -72,6 +74,8 @@ class Running:
         )
         self.accounts = Accounts(self.clock, sandbox=_sandbox(boot))
         self.spool = Spool(settings.home.spool)
+        self.jobs = JobStore(lambda: connected(pool))
+        self.metrics = Metrics(registry)
         self.streams = Streams(self._write_progress)
         self._refreshes: set[asyncio.Task[Any]] = set()
 
@@ -130,10 +134,12 @@ class Running:
             client=client,
             ledger=self.ledger,
             spool=self.spool,
+            jobs=self.jobs,
+            video_settings=settings.videos,
             streams=self.streams,
             calls=Gate(settings.bounds.max_concurrent_calls),
             drains=Gate(settings.bounds.max_concurrent_drains),
-            metrics=Metrics(self.registry),
+            metrics=self.metrics,
         )
 
     def api_parts(self) -> ApiParts:
@@ -173,6 +179,19 @@ class Running:
             clock=self.clock,
             recovery=self.settings.recovery,
             load_price=load_price,
+        )
+
+    def poller(self, client: UpstreamClient) -> Poller:
+        """What looks after video jobs."""
+        return Poller(
+            store=self.jobs,
+            ledger=self.ledger,
+            client=client,
+            accounts=self.accounts,
+            catalog=lambda: self.catalog.current(self.clock()),
+            clock=self.clock,
+            settings=self.settings.videos,
+            metrics=self.metrics,
         )
 
 

@@ -1,0 +1,94 @@
+"""What is decided before the hold of a video job: which model and routes, at what price. Pure."""
+
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+
+from farebox.base.errors import Problem
+from farebox.base.limits import RequestLimits
+from farebox.base.usage import Usage
+from farebox.catalog.ceilings import MILLISECONDS_PER_SECOND, video_ceiling
+from farebox.catalog.model import Catalog, Provider, Route
+from farebox.catalog.rules import charge_nanos
+from farebox.dataplane.admit import Admission, exceeded, find_model, price_hold, require_workload
+from farebox.dataplane.sending import Outgoing, first_expressible
+from farebox.dialects.registry import UPSTREAMS
+from farebox.dialects.videos import VIDEO_UPSTREAMS
+from farebox.dialects.videos.request import VideoRequest
+from farebox.identity.model import KeyRecord
+from farebox.routing.rules import AccountStates, choose, refuse_without_route
+
+SCOPE = "videos"
+# As receipts name this way of calling.
+DIALECT = "videos"
+
+# Whose words a provider uses when it finds fault with an order.
+_ERRORS_OF = {"openai": UPSTREAMS["openai_chat"], "veo": UPSTREAMS["gemini"]}
+
+
+@dataclass(slots=True)
+class VideoSending:
+    """How an order is put for a route."""
+
+    request: VideoRequest
+
+    def prepare(self, route: Route, provider: Provider) -> Outgoing:
+        """The order for this route. Raises Inexpressible."""
+        form = provider.video_dialect
+        submission = VIDEO_UPSTREAMS[form].submission(self.request, route.upstream_model)
+        native = form == "openai"  # the dialect of this surface, so a provider's error bodies pass as they are
+        return Outgoing(submission.target, submission.body, _ERRORS_OF[form], native, submission.dropped)
+
+
+def admit_video(
+    catalog: Catalog, limits: RequestLimits, state_of: AccountStates, *, key: KeyRecord, request: VideoRequest
+) -> tuple[Admission, VideoSending]:
+    """Decide everything that comes before the hold. Raises Problem."""
+    model = find_model(catalog, key, request.model)
+    require_workload(model, "video")
+    _check_size(request, limits)
+    ceiling = video_ceiling(model, seconds=request.seconds)
+    choice = choose(catalog, model, state_of)
+    refuse_without_route(model.model_id, choice)
+    sending = VideoSending(request)
+    routes = first_expressible(sending, choice.routes, catalog.provider)
+    admission = Admission(
+        key=key,
+        model=model,
+        routes=routes,
+        hold_nanos=price_hold(routes, ceiling, variant=request.size),
+        dialect=DIALECT,
+        streamed=False,
+        prompt_bytes=len(request.prompt.encode()),
+    )
+    return admission, sending
+
+
+def _check_size(request: VideoRequest, limits: RequestLimits) -> None:
+    chars = len(request.prompt)
+    if limits.max_prompt_chars is not None and chars > limits.max_prompt_chars:
+        raise exceeded("prompt", chars, limits.max_prompt_chars, "prompt characters")
+    media_bytes = 0 if request.picture is None else len(request.picture.data)
+    if media_bytes > limits.max_media_bytes:
+        raise exceeded("input_reference", media_bytes, limits.max_media_bytes, "media bytes")
+
+
+def film_of(seconds: int) -> Usage:
+    """What a film of that length is charged for."""
+    return Usage(video_milliseconds=seconds * MILLISECONDS_PER_SECOND, requests=1)
+
+
+def price_of(route: Route, seconds: int, size: str) -> tuple[int, int]:
+    """What a film costs by this route, in nano-USD: the customer, and the operator."""
+    if route.price is None:
+        raise Problem("internal_error", "The price of this film is not known.")
+    film = film_of(seconds)
+    return charge_nanos(route.price.tiers, film, size), charge_nanos(route.price.cost_tiers, film, size)
+
+
+def identity_of(request: VideoRequest) -> bytes:
+    """The order as bytes that do not depend on how it was sent: a form has another boundary each time."""
+    picture = None if request.picture is None else blake2b(request.picture.data, digest_size=32).digest()
+    plain = (request.model, request.prompt, request.seconds, request.size)
+    return msgspec.msgpack.encode((*plain, picture, request.picture_url, request.unknown))
