@@ -72,6 +72,7 @@ class Directives(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     error_mid_stream: Count | None = None
     no_done: bool = False
     no_finish: bool = False
+    finish: Text | None = None
     wrong_content_type: HeaderValue | None = None
     # wrong or unusual usage
     no_usage: bool = False

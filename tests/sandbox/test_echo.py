@@ -339,3 +339,16 @@ async def test_directives_in_a_tool_result_are_the_nearest(upstream: Upstream) -
 async def test_directives_in_the_text_that_are_none_are_refused(upstream: Upstream, text: str) -> None:
     async with upstream.chat(f"hello {text}") as response:
         assert response.status == (200 if text == "[[sandbox {]]" else 400)
+
+
+async def test_one_conversation_counts_the_same_in_every_dialect(upstream: Upstream) -> None:
+    """Without the tool results: JSON is counted as it came, and Gemini's is a value."""
+    cuts = {"openai_chat": ("messages", 2), "openai_responses": ("input", 1), "anthropic_messages": ("messages", 1)}
+    for dialect, (path, body) in DIALECTS.items():
+        name, length = cuts.get(dialect, ("contents", 1))
+        cut = {**body, name: body[name][:length]}
+        async with upstream.post(path, cut, anthropic_version="2023-06-01") as response:
+            assert response.status == 200
+    counts = [call["prompt_tokens"] for call in await upstream.calls()]
+    assert len(counts) == 4
+    assert min(counts) == max(counts) > 3 * 85

@@ -257,6 +257,11 @@ async def test_an_answer_may_lack_its_reason(client: Client) -> None:
         assert reason not in whole
 
 
+async def test_an_answer_can_end_for_any_reason(client: Client) -> None:
+    assert "odd_reason" in texts(await client.whole(finish="odd_reason"))
+    assert "odd_reason" in texts(events(await client.lines(finish="odd_reason")))
+
+
 async def test_usage_can_be_missing_or_replaced(client: Client) -> None:
     name = client.dialect.usage_name.encode()
     assert client.dialect.usage_name in await client.whole()

@@ -17,7 +17,7 @@ _FINISH = {"stop_sequence": "stop", "refusal": "stop"}
 def finish_reason(reply: Reply) -> str | None:
     if reply.directives.no_finish:
         return None
-    return _FINISH.get(reply.answer.finish, reply.answer.finish)
+    return reply.directives.finish or _FINISH.get(reply.answer.finish, reply.answer.finish)
 
 
 def json_body(reply: Reply) -> bytes:

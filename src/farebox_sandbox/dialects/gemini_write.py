@@ -83,7 +83,7 @@ def ending(reply: Reply) -> dict[str, Any]:
     """What the last chunk of a candidate says: why it ended, and its grounding."""
     told: dict[str, Any] = {}
     if not reply.directives.no_finish:
-        told["finishReason"] = _FINISH.get(reply.answer.finish, "STOP")
+        told["finishReason"] = reply.directives.finish or _FINISH.get(reply.answer.finish, "STOP")
     if reply.answer.citations or reply.answer.searches:
         told["groundingMetadata"] = _grounding(reply.answer.citations, reply.answer.searches)
     return told

@@ -76,7 +76,7 @@ def stop(reply: Reply) -> dict[str, Any]:
         return {"stop_reason": None, "stop_sequence": None, "stop_details": None}
     details = {"type": "refusal", "category": None, "explanation": None} if finish == "refusal" else None
     return {
-        "stop_reason": _STOP_REASONS.get(finish, finish),
+        "stop_reason": reply.directives.finish or _STOP_REASONS.get(finish, finish),
         "stop_sequence": reply.answer.stop_sequence,
         "stop_details": details,
     }

@@ -59,7 +59,7 @@ def finished(reply: Reply) -> dict[str, Any]:
     if not reply.directives.no_finish:
         told |= {"status": status(reply), "completed_at": reply.created}
         if told["status"] == "incomplete":
-            told["incomplete_details"] = {"reason": "max_output_tokens"}
+            told["incomplete_details"] = {"reason": reply.directives.finish or "max_output_tokens"}
     if reply.directives.no_usage:
         del told["usage"]
     else:
@@ -68,7 +68,8 @@ def finished(reply: Reply) -> dict[str, Any]:
 
 
 def status(reply: Reply) -> str:
-    return "incomplete" if reply.answer.finish == "length" else "completed"
+    short = reply.answer.finish == "length" or reply.directives.finish is not None
+    return "incomplete" if short else "completed"
 
 
 def items(reply: Reply) -> Iterator[dict[str, Any]]:
