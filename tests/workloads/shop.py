@@ -52,15 +52,16 @@ PROVIDERS = {
 
 def catalog_text(raw_url: str) -> str:
     """catalog.toml. Each model has a route to `plain`; `NAME:second` one more, `NAME:hasty`, `NAME:cancels` and
-    `NAME:raw` (an upstream of the test's own) only that one."""
+    `NAME:raw` or `NAME:raw-hasty` (an upstream of the test's own) only that one."""
     text = [f'[providers.raw]\ndisplay_name = "raw"\nbase_url = "{raw_url}"\n']
+    text.append(f'[providers.raw-hasty]\ndisplay_name = "raw"\nbase_url = "{raw_url}"\n{PROVIDERS["hasty"]}')
     for name, more in PROVIDERS.items():
         text.append(f'[providers.{name}]\ndisplay_name = "{name}"\nbase_url = "https://{name}.example/v1"\n')
         text.append(f'api_key_env = "FAREBOX_TEST_NO_SUCH_KEY"\n{more}')
     for name, (does, price, upstream) in MODELS.items():
         prices = f"price = {{ {price} }}" if price else f'price = {{ per_image = "0.04" }}\nprice_tiers = {VARIANTS}'
         prices += "\n" + prices.replace("price = ", "cost = ").replace("price_tiers = ", "cost_tiers = ")
-        for provider in ("", ":second", ":hasty", ":cancels", ":raw"):
+        for provider in ("", ":second", ":hasty", ":cancels", ":raw", ":raw-hasty"):
             text.append(f'[models."{name}{provider}"]\ndisplay_name = "{name}"\n{does}\n')
             routes = {"": ("plain",), ":second": ("plain", "second")}.get(provider, (provider[1:],))
             for place, route in enumerate(routes):

@@ -1,7 +1,7 @@
 """Speech: by the character, by the second, or by token. Pure.
 
-The sound passes as it comes, but for its last piece, which waits for the settlement: without it no client has a whole
-answer, and with it the books are settled.
+The sound passes as it comes, but for its last byte, which waits for the settlement together with the end of the answer:
+until then no client has a whole one, and then the books are settled.
 """
 
 from collections.abc import Mapping
@@ -110,7 +110,7 @@ def read_speech_job(body: bytes) -> SpeechJob:
 
 
 class SoundPassage:
-    """Sound as it comes, one piece late. Keeps that piece."""
+    """Sound as it comes, one byte late."""
 
     __slots__ = ("_held", "_whole", "delivered_bytes", "done", "dropped", "reported", "service_tier")
 
@@ -124,10 +124,10 @@ class SoundPassage:
         self._whole = False
 
     def feed(self, event: bytes) -> bytes:
-        """Take the next piece; returns the one before."""
+        """Take the next piece; returns all but the last byte that came so far."""
         if not event:
             raise Broken
-        onward, self._held = self._held, event
+        onward, self._held = self._held + event[:-1], event[-1:]
         self.delivered_bytes += len(event)
         return onward
 
@@ -141,7 +141,7 @@ class SoundPassage:
         return self._whole
 
     def ending(self, facts: Mapping[str, object], reported: Reported) -> bytes:
-        """The last piece."""
+        """The last byte."""
         return self._held
 
 
