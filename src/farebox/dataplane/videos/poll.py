@@ -123,6 +123,10 @@ class Poller:
                 await self._endings.settle(job)
             else:
                 await self._follow(job)
+        except asyncio.CancelledError:
+            with contextlib.suppress(DatabaseUnavailable):
+                await asyncio.shield(self.store.postpone(job, self.clock(), misses=job.misses))  # ends the lease
+            raise
         except (DatabaseUnavailable, LedgerUnavailable) as error:
             _log.warning("a video job has to wait", call_id=show_call(job.job_id), why=type(error).__name__)
         except Exception as error:  # one job's fault must not keep the others from being looked after
