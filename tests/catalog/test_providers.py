@@ -3,7 +3,7 @@
 import pytest
 
 from farebox.base.errors import OperatorError
-from farebox.catalog.model import SCOPES_OF_WORKLOAD, Provider, auth_of, profile_of
+from farebox.catalog.model import SCOPES_OF_WORKLOAD, Provider, Route, auth_of, profile_of
 from farebox.catalog.profiles import PROFILES
 from farebox.catalog.rows import decode_body, encode_body
 from farebox.catalog.toml_file import parse_catalog
@@ -84,11 +84,12 @@ def test_the_key_is_sent_as_the_first_dialect_wants_it(dialects: str, auth: str)
 
 def test_dialects_are_told_how_the_provider_differs() -> None:
     found = provider('profile = "mistral"\nunsupported = ["seed", "part:document"]\ndeveloper_role = true')
-    assert profile_of(found) == Profile(
+    route = Route(route_id="p/m", model_id="m", provider_id="p", upstream_model="m", unsupported=("adaptive_thinking",))
+    assert profile_of(found, route) == Profile(
         output_limit_field="max_tokens",
         stream_usage=False,
         developer_role=True,
-        unsupported=frozenset({"seed", "part:document"}),
+        unsupported=frozenset({"seed", "part:document", "adaptive_thinking"}),
     )
 
 

@@ -118,7 +118,7 @@ REFUSED: list[tuple[str, Conversation, frozenset[str]]] = [
     ("modalities", asking(modalities=("text", "audio")), frozenset()),
     ("modalities", asking(modalities=("text", "image")), frozenset({"modalities"})),
     ("part:document", asking(Turn("user", (Document(Url("https://example.com/a.pdf")),))), frozenset()),
-    ("part:document", asking(Turn("user", (Document(FileId("file_1", "anthropic_messages")),))), frozenset()),
+    ("part:file_id", asking(Turn("user", (Document(FileId("file_1", "anthropic_messages")),))), frozenset()),
     ("part:document", asking(Turn("user", (Document(PDF, "a.pdf"),))), frozenset({"part:document"})),
     ("part:image", asking(Turn("user", (Image(FileId("file_1", "anthropic_messages")),))), frozenset()),
     ("part:image", asking(Turn("user", (PICTURE,))), frozenset({"part:image"})),

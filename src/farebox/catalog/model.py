@@ -83,13 +83,13 @@ def auth_of(provider: Provider) -> AuthHeader:
     return provider.auth or _AUTH_OF_DIALECT[provider.dialects[0]]
 
 
-def profile_of(provider: Provider) -> Profile:
-    """What the dialects have to know of the provider."""
+def profile_of(provider: Provider, route: "Route") -> Profile:
+    """What the dialects have to know of the provider, and of its model."""
     return Profile(
         output_limit_field=provider.output_limit_field,
         stream_usage=provider.stream_usage,
         developer_role=provider.developer_role,
-        unsupported=frozenset(provider.unsupported),
+        unsupported=frozenset((*provider.unsupported, *route.unsupported)),
     )
 
 
@@ -131,7 +131,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to serve a model. Lower `priority` goes first. `price` None: unknown, so a call is refused."""
+    """One way to serve a model. Lower `priority` goes first. `price` None: unknown, so a call is refused.
+    `unsupported`: features that this model does not take, besides those of its provider."""
 
     route_id: str
     model_id: str
@@ -139,6 +140,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     upstream_model: Annotated[str, Meta(min_length=1, max_length=200)]
     priority: Annotated[int, Meta(ge=0, le=1_000_000)] = 100
     region: Annotated[str, Meta(max_length=64)] = ""
+    unsupported: tuple[str, ...] = ()
     status: Status = "live"
     status_reason: str = ""
     price: Price | None = None

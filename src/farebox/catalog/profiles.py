@@ -17,7 +17,8 @@ FEATURES: Final = (
     *("stop", "metadata", "user", "message_name", "image_detail", "cache_control", "cache_key", "citations"),
     *("document_context", "tool_strict", "parallel_tool_calls", "allowed_tools", "thinking_budget"),
     *("reasoning_effort", "reasoning_summary", "foreign_reasoning", "verbosity", "service_tier", "answer_form"),
-    *("modalities", "n", "prediction"),
+    *("modalities", "n", "prediction", "adaptive_thinking", "encrypted_reasoning", "reasoning", "tool_choice"),
+    *("custom_tools",),
 )
 FEATURE_PREFIXES: Final = ("server_tool:", "part:", "field:", "event:")
 

@@ -33,7 +33,7 @@ from farebox.catalog.model import Model, Provider, Route, Workload
 from farebox.catalog.rows import Body, PriceTerms, RowKey
 from farebox.catalog.toml_place import Place, Table, check_keys, check_texts, convert_table, missing_key, table_at
 from farebox.catalog.toml_prices import PRICING_KEYS, Pricing, losses, read_pricing, read_tiers, terms_of
-from farebox.catalog.toml_provider import read_provider
+from farebox.catalog.toml_provider import check_features, read_provider
 
 # Ten thousand routes fit; anything larger is not a catalog.
 MAX_FILE_BYTES: Final = 8 * 1024 * 1024
@@ -44,7 +44,7 @@ _MODEL_KEYS: Final = (*(name for name in Model.__struct_fields__ if name != "mod
 _ROUTE_KEYS: Final = (
     "model",
     "provider",
-    *("upstream_model", "priority", "region", "status", "status_reason"),
+    *("upstream_model", "priority", "region", "unsupported", "status", "status_reason"),
     *("cost", "cost_tiers"),
     *PRICING_KEYS,
 )
@@ -169,6 +169,7 @@ def _route(route_id: str, table: Table, place: Place) -> Route:
     own["model_id"] = table.get("model", model_id)
     own.setdefault("upstream_model", own["model_id"])
     route = convert_table(own, Route, place)
+    check_features(route.unsupported, place.at("unsupported"))
     _check_reason(route, place)
     return route
 

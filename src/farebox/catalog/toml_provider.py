@@ -29,7 +29,7 @@ def read_provider(provider_id: str, table: Table, place: Place) -> Provider:
             "is not the name of an environment variable", 'Write the name in capitals, like "OPENAI_API_KEY".'
         )
     _check_dialects(provider, place.at("dialects"))
-    _check_features(provider, place.at("unsupported"))
+    check_features(provider.unsupported, place.at("unsupported"))
     base_url = _base_url(provider.base_url, place.at("base_url"))
     # A vendor's variable must not lend its key to another address.
     if "base_url" in own and "api_key_env" not in own and row.get("api_key_env") and base_url != row["base_url"]:
@@ -56,8 +56,9 @@ def _check_dialects(provider: Provider, place: Place) -> None:
         raise place.error("names a dialect twice", "Name each once; the first is the one that others are put into.")
 
 
-def _check_features(provider: Provider, place: Place) -> None:
-    for index, name in enumerate(provider.unsupported):
+def check_features(names: tuple[str, ...], place: Place) -> None:
+    """Names of features that a provider or a model does not take. Raises OperatorError for one that there is not."""
+    for index, name in enumerate(names):
         if name not in FEATURES and not name.startswith(FEATURE_PREFIXES):
             near = difflib.get_close_matches(name, FEATURES, n=1)
             fix = f"Did you mean {near[0]}?" if near else f"Write any of: {', '.join(FEATURES)}."

@@ -69,7 +69,7 @@ async def _asked(parts: Parts, route: Route, provider: Provider, request: Reques
         return None
     path = f"{COUNT_PATH}?{request.query}" if request.query else COUNT_PATH
     headers = {"anthropic-version": "2023-06-01", **dict(request.headers)}
-    body = native_count_body(request, Edits(route.upstream_model, 0, profile_of(provider)))
+    body = native_count_body(request, Edits(route.upstream_model, 0, profile_of(provider, route)))
     waits = waits_for(provider, parts.timeouts)
     try:
         async with asyncio.timeout(COUNT_SECONDS):

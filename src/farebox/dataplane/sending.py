@@ -66,7 +66,7 @@ class TextSending:
         """The request for this route. Raises Inexpressible, or Problem when the request itself is at fault."""
         if self._last is not None and self._last[0] == route.route_id:
             return self._last[1]
-        edits = Edits(route.upstream_model, self._output_limit, profile_of(provider))
+        edits = Edits(route.upstream_model, self._output_limit, profile_of(provider, route))
         if self.surface.name in provider.dialects:
             outgoing = self._native(UPSTREAMS[self.surface.name], edits)
         else:

@@ -114,7 +114,7 @@ class BlockWriter:
     def _image(self, part: Image) -> dict[str, Any]:
         if not self.losses.supports("part:image"):
             raise Inexpressible("part:image", "messages")
-        if part.detail:
+        if part.detail not in ("", "auto"):
             self.losses.add("image_detail")
         source = _inline_of(part.source)
         if isinstance(source, Inline) and source.media_type not in PICTURE_TYPES:

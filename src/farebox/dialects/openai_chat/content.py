@@ -201,7 +201,8 @@ def file_part(part: Document) -> dict[str, Any]:
         case Inline() as source:
             file = {"file_data": address_of(source)}
         case _:
-            raise Inexpressible("part:document", "messages")
+            feature = "part:file_id" if isinstance(part.source, FileId) else "part:document"
+            raise Inexpressible(feature, "messages")
     name = part.filename
     if not name and isinstance(part.source, Inline):
         name = "document.pdf" if part.source.media_type == DEFAULT_MEDIA_TYPE else "document"

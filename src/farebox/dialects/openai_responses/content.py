@@ -124,9 +124,9 @@ def read_citation(value: Any) -> Citation:
 def citation_value(citation: Citation, length: int, losses: Losses) -> dict[str, Any] | None:
     """An annotation; None for one of another origin, which is lost. `length` is that of the text: a citation without
     a range covers all of it."""
-    if citation.raw is not None:
-        if citation.origin == "openai_responses" and isinstance(citation.raw, dict):
-            return citation.raw
+    if citation.origin == "openai_responses" and isinstance(citation.raw, dict):
+        return citation.raw
+    if not citation.url:
         losses.add("citations")
         return None
     if citation.quote:

@@ -129,6 +129,6 @@ def _add_tools(size: Size, tools: Any) -> None:
 
 def _runs_at_the_provider(kind: str, tool: dict[str, Any]) -> bool:
     if kind == "shell":
-        environment = tool.get("environment")
-        return isinstance(environment, dict) and environment.get("type") != "local"
+        place = tool.get("environment")
+        return isinstance(place, dict) and place.get("type") != "local"
     return kind not in _CLIENT_TOOLS
