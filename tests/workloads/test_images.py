@@ -8,7 +8,7 @@ import pytest
 
 from tests.dataplane.outcomes import Books, books_of, see
 from tests.gateway import Customer, RunningGateway
-from tests.workloads.forms import CONTENT_TYPE, File, form
+from tests.workloads.forms import CONTENT_TYPE, File, Part, form
 from tests.workloads.raw import RawExchange, RawUpstream
 from tests.workloads.shop import FINE_PICTURE, IMAGE_IN, IMAGE_OUT, LARGE_PICTURE, TEXT_IN, USUAL_PICTURE
 
@@ -134,7 +134,7 @@ async def test_a_form_passes_byte_for_byte_but_for_the_model(customer: Customer,
         await exchange.answer("application/json", b'{"data":[{"b64_json":"aGk="}]}')
 
     raw.script = script
-    parts = [("prompt", "ein Käse"), ("model", "piece:raw"), ("unheard_of[]", "1"), PNG]
+    parts: list[Part] = [("prompt", "ein Käse"), ("model", "piece:raw"), ("unheard_of[]", "1"), PNG]
     seen = await see(customer.post("/v1/images/edits", form(*parts), headers=CONTENT_TYPE))
     assert seen.status == 200
     (exchange,) = raw.exchanges

@@ -42,6 +42,13 @@ async def post(customer: Customer, data: Any, path: str = PATH, **headers: str) 
         return seen(response.status, shown, await response.read())
 
 
+async def broke(raw: RawUpstream) -> bool:
+    """Whether the one request to the provider ended before it was complete."""
+    (exchange,) = raw.exchanges
+    await until(exchange.ended.is_set)
+    return exchange.broke
+
+
 async def test_a_long_form_is_on_its_way_before_it_is_complete(customer: Customer, raw: RawUpstream) -> None:
     whole = form(("model", "hear:raw"), ("language", "en"), LONG)
     half = asyncio.Event()
@@ -86,8 +93,7 @@ async def test_a_client_that_leaves_during_its_upload_pays_nothing(customer: Cus
 
     with pytest.raises((aiohttp.ClientError, RuntimeError)):
         await post(customer, body(), **{"content-length": str(len(whole))})
-    await until(raw.exchanges[0].ended.is_set)
-    assert raw.exchanges[0].broke
+    assert await broke(raw)
     found = await books(customer)
     assert (found.receipt.rule, found.receipt.call.charge_nanos) == ("client_left_undelivered", 0)
     assert found.receipt.operator.cost_nanos == 0
@@ -104,7 +110,7 @@ async def test_a_client_that_stops_sending_is_told_and_released(customer: Custom
 
     found_early = await post(customer, body(), **{"content-length": str(len(whole))})
     assert (found_early.status, found_early.error["code"]) == (408, "request_timeout")
-    assert raw.exchanges[0].broke
+    assert await broke(raw)
     assert (await books(customer)).receipt.rule == "client_left_undelivered"
 
 
@@ -116,7 +122,7 @@ async def test_what_decides_about_the_hold_may_not_follow_a_long_file(
     value = {"model": "hear:raw", "stream": "true"}[name]
     seen = await post(customer, form(("model", "hear:raw"), File("file", bytes(2_500_000)), (name, value)))
     assert (seen.status, seen.error["code"], seen.error["param"]) == (400, "invalid_request", name)
-    assert raw.exchanges[0].broke
+    assert await broke(raw)
     assert (await books(customer)).receipt.rule == "client_left_undelivered"
 
 
@@ -124,7 +130,7 @@ async def test_a_long_form_that_is_malformed_at_its_end_is_broken_off(customer: 
     raw.script = answer
     seen = await post(customer, form(("model", "hear:raw"), LONG)[:-6])
     assert (seen.status, seen.error["code"]) == (400, "invalid_request")
-    assert raw.exchanges[0].broke
+    assert await broke(raw)
     assert (await books(customer)).receipt.call.charge_nanos == 0
 
 

@@ -17,8 +17,9 @@ MAX_PARTS = 256
 # All fields together, which are kept: a prompt of 32,000 characters, or samples of four voices.
 MAX_FIELD_BYTES = 4_000_000
 
+_UTF8 = r"(?:;\s*charset=utf-8\s*)?"
 _BOUNDARY = re.compile(
-    r"""multipart/form-data\s*;\s*boundary=(?:"([^"\\]{1,70})"|([^\s";,]{1,70}))\s*""", re.IGNORECASE
+    rf"""multipart/form-data\s*{_UTF8};\s*boundary=(?:"([^"\\]{{1,70}})"|([^\s";,]{{1,70}}))\s*{_UTF8}""", re.IGNORECASE
 )
 _DISPOSITION = re.compile(r'form-data((?:\s*;\s*[\w*-]+=(?:"(?:[^"\\]|\\.)*"|[^\s";]+))*)\s*', re.IGNORECASE)
 _PARAMETER = re.compile(r';\s*([\w*-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";]+))')
@@ -44,7 +45,7 @@ class _Part(NamedTuple):
 def boundary_of(content_type: str) -> bytes:
     """The boundary that a form's content type names. Raises Problem `invalid_request`."""
     found = _BOUNDARY.fullmatch(content_type)
-    if found is None:
+    if found is None or not content_type.isascii():
         raise Problem("invalid_request", "Send `multipart/form-data` with a boundary.")
     return (found[1] or found[2]).encode()
 
