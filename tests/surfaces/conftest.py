@@ -7,10 +7,8 @@ import pytest
 from farebox_sandbox.process import RunningSandbox, serve_sandbox
 from tests.database import TestCluster
 from tests.gateway import Customer, RunningGateway, serve_gateway
-from tests.surfaces.drivers import Chat, Driver, Messages, Responses
+from tests.surfaces.drivers import DRIVERS, Driver
 from tests.surfaces.shop import CATALOG
-
-DRIVERS: tuple[type[Driver], ...] = (Chat, Responses, Messages)
 
 
 @pytest.fixture(scope="session")

@@ -224,7 +224,7 @@ class Responses(Driver):
                     if event.type in ("response.completed", "response.incomplete"):
                         response = event.response
                     elif event.type == "response.failed":
-                        raise Failed(event.response.error.message)
+                        raise Failed(str(event.response.error))
                 if response is None:
                     raise EOFError("the stream ended without its last event, and nothing said so")
         else:
@@ -308,3 +308,6 @@ class Messages(Driver):
         calls = [Call(block["name"], block["input"]) for block in blocks if block["type"] == "tool_use"]
         turn = {"role": "assistant", "content": blocks}
         return Said(text, thought, calls, message.stop_reason, headers, [*history, turn])
+
+
+DRIVERS: tuple[type[Driver], ...] = (Chat, Responses, Messages)
