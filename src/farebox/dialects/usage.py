@@ -28,6 +28,11 @@ MISSING = Reported(None)
 MALFORMED = Reported(None, malformed=True)
 
 
+def openai_tier(service_tier: str | None) -> str | None:
+    """A tier as OpenAI's answers name it: Anthropic calls the usual one `standard`, which their types do not know."""
+    return "default" if service_tier == "standard" else service_tier
+
+
 class Nonsense(ValueError):
     """A count that cannot be one: the whole report is malformed."""
 

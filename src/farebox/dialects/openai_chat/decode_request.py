@@ -89,21 +89,21 @@ class _Reader:
 
     def _turns(self) -> Iterator[Turn]:
         """Turns in normal form: neighbours of the assistant, and of tools, are one turn."""
-        last: Turn | None = None
+        first: Turn | None = None
+        parts: list[Part] = []
         for number, message in enumerate(list_at(self._value("messages"), "messages")):
             param = f"messages[{number}]"
             turn = self._turn(object_at(message, param), param)
-            if last is None:
-                last = turn
-            elif last.role == turn.role and turn.role in ("assistant", "tool"):
-                if turn.name != last.name:
+            if first is not None and first.role == turn.role and turn.role in ("assistant", "tool"):
+                if turn.name != first.name:
                     self._leave_out("message_name")
-                last = msgspec.structs.replace(last, parts=last.parts + turn.parts)
-            else:
-                yield last
-                last = turn
-        if last is not None:
-            yield last
+                parts += turn.parts
+                continue
+            if first is not None:
+                yield msgspec.structs.replace(first, parts=tuple(parts))
+            first, parts = turn, [*turn.parts]
+        if first is not None:
+            yield msgspec.structs.replace(first, parts=tuple(parts))
 
     def _turn(self, message: dict[str, Any], param: str) -> Turn:
         role = text_at(message.get("role"), f"{param}.role")

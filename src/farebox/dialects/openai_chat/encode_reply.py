@@ -14,6 +14,7 @@ from farebox.dialects.openai_chat.reasoning import details_of, shown_text
 from farebox.dialects.openai_chat.shape import plain_name
 from farebox.dialects.openai_chat.usage import counts_of
 from farebox.dialects.port import Encoded, Inexpressible, Told
+from farebox.dialects.usage import openai_tier
 
 _encode = msgspec.json.Encoder().encode
 
@@ -40,7 +41,7 @@ def encode_reply(reply: Reply, told: Told) -> Encoded:
     if reply.reported.usage is not None:
         body["usage"] = counts_of(reply.reported.usage)
     if reply.service_tier is not None:
-        body["service_tier"] = reply.service_tier
+        body["service_tier"] = openai_tier(reply.service_tier)
     return Encoded(_encode(body), tuple(sorted(message.dropped)))
 
 

@@ -27,7 +27,7 @@ from farebox.dialects.openai_chat.reasoning import seal_details, summary_detail,
 from farebox.dialects.openai_chat.stream import DONE_EVENT
 from farebox.dialects.openai_chat.usage import counts_of
 from farebox.dialects.port import Inexpressible, Told
-from farebox.dialects.usage import Reported
+from farebox.dialects.usage import Reported, openai_tier
 
 _encode = msgspec.json.Encoder().encode
 _MIDDLE = b',"logprobs":null,"finish_reason":null}]'
@@ -104,7 +104,7 @@ class ChatEncoder:
         counts = counts_of(reported.usage) if reported.usage is not None else {}
         fields: dict[str, Any] = {**_envelope(self._told), "choices": [], "usage": {**counts, **facts} or None}
         if service_tier is not None:
-            fields["service_tier"] = service_tier
+            fields["service_tier"] = openai_tier(service_tier)
         return start + b"data: " + _encode(fields) + b"\n\n" + DONE_EVENT
 
     # ── chunks ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -31,6 +31,7 @@ from farebox.dialects.openai_responses.losses import Losses
 from farebox.dialects.openai_responses.response import Ids, response_of
 from farebox.dialects.openai_responses.usage import counts_of, tool_usage_of
 from farebox.dialects.port import Encoded, Told
+from farebox.dialects.usage import openai_tier
 
 _encode = msgspec.json.Encoder().encode
 
@@ -50,7 +51,7 @@ def encode_reply(reply: Reply, told: Told) -> Encoded:
         fields |= {"usage": counts_of(usage)} | tool_usage_of(usage)
     if fields["status"] == "incomplete" and output.ends_in_message:
         output.items[-1]["status"] = "incomplete"
-    response = response_of(told, output=output.items, service_tier=reply.service_tier, **fields)
+    response = response_of(told, output=output.items, service_tier=openai_tier(reply.service_tier), **fields)
     if usage is None:
         # Clients that validate take counts or nothing, but not null.
         del response["usage"]

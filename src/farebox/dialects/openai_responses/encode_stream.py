@@ -24,7 +24,7 @@ from farebox.dialects.openai_responses.response import Ids, response_of
 from farebox.dialects.openai_responses.usage import counts_of, tool_usage_of
 from farebox.dialects.openai_responses.writers import CallWriter, Lines, ReasoningWriter, TextWriter
 from farebox.dialects.port import Broken, Told
-from farebox.dialects.usage import Reported
+from farebox.dialects.usage import Reported, openai_tier
 
 # An answer of that size is none: a million tokens are some five million characters.
 MAX_HELD_CHARS = 64_000_000
@@ -70,7 +70,7 @@ class ResponsesEncoder:
         self._end_all()
         fields = ended_fields(self._finish, refused_in_words=self._refused)
         usage = {**facts, **counts_of(reported.usage)}
-        fields |= {"output": self._items, "usage": usage, "service_tier": service_tier}
+        fields |= {"output": self._items, "usage": usage, "service_tier": openai_tier(service_tier)}
         if reported.usage is not None:
             fields |= tool_usage_of(reported.usage)
         self._lines.add(f"response.{fields['status']}", response=response_of(self._told, **fields))
