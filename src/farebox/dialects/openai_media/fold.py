@@ -96,7 +96,7 @@ class MediaFold:
 
     def _fold(self, found: _Event, event: bytes) -> Fate:
         streamed = self.streamed
-        if found.type in COMPLETED:
+        if isinstance(found.type, str) and found.type in COMPLETED:
             if streamed.completed:
                 return Fate.BROKEN
             streamed.completed = self.done = True
