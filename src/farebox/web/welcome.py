@@ -29,8 +29,9 @@ def welcome_page(brand: Brand, *, is_sandbox: bool) -> bytes:
 <style>{_STYLE}</style></head><body><main>
 <h1>{name}</h1>{sandbox}
 <p>This is a gateway for AI models. One key calls every model and spends one balance of {credit}.</p>
-<p>Send chat completions to <code>/v1/chat/completions</code> with
-<code>Authorization: Bearer {escape(brand.key_prefix)}…</code>.</p>
+<p>Speak to it as to OpenAI (<code>/v1/chat/completions</code>, <code>/v1/responses</code>) or to Anthropic
+(<code>/v1/messages</code>), with <code>Authorization: Bearer {escape(brand.key_prefix)}…</code> or
+<code>x-api-key</code>. <code>/v1/models</code> lists what the key may call.</p>
 <ul>
 <li><a href="/api/setup">What this gateway offers</a>: models, request limits, readiness</li>
 <li><a href="/api/openapi.json">The API description</a>: balance, usage, receipts</li>
