@@ -68,7 +68,7 @@ async def test_limits_hold_for_jobs_while_they_run(gateway: RunningGateway) -> N
         ({"input_reference": {"image_url": "http://insecure.example/a.png"}}, "invalid_request", "input_reference"),
         ({"input_reference": "data:image/png;base64,AAAA"}, "invalid_request", "input_reference"),
         ({"model": "veo", "size": "1024x1792"}, "invalid_request", "size"),
-        ({"model": "veo", "input_reference": {"image_url": "https://a.example/a.png"}}, "invalid_request", "input_reference"),
+        ({"model": "veo", "input_reference": {"image_url": "https://a.io/a"}}, "invalid_request", "input_reference"),
         ({"model": "talk"}, "invalid_request", "model"),
         ({"model": "unheard"}, "model_not_found", "model"),
     ],

@@ -34,7 +34,10 @@ def next_hop(location: str, *, base_url: str, current: str | None) -> Hop | None
     """An address that an answer from `current` redirects to; None when it must not be followed."""
     if len(location) > MAX_ADDRESS_CHARS:
         return None
-    url = location if current is None else urljoin(current, location)
+    try:
+        url = location if current is None else urljoin(current, location)
+    except ValueError:
+        return None
     found, base = _plain(url), _plain(base_url)
     if found is None or base is None:
         return None

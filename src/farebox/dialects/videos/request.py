@@ -7,6 +7,7 @@ what the provider bills. Such fields are named as dropped.
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
+from collections.abc import Container
 from typing import Any, Final
 
 import msgspec
@@ -62,7 +63,7 @@ def read_video_request(content_type: str, body: bytes) -> VideoRequest:
 def _of_json(body: bytes) -> VideoRequest:
     fields = read_fields(body)
     picture, address = _reference(value_of(fields, "input_reference"))
-    _refuse_several(value_of(fields, "n"))
+    _refuse(value_of(fields, "n"), fields)
     return VideoRequest(
         model=model_of(fields),
         prompt=_prompt(text_of(fields, "prompt")),
@@ -80,7 +81,7 @@ def _of_form(parts: list[Part]) -> VideoRequest:
         if part.name in named:
             raise _wrong(part.name if part.name in _KNOWN else None, "stands in the form more than once.")
         named[part.name] = part
-    _refuse_several(_text(named, "n"))
+    _refuse(_text(named, "n"), named)
     model = _text(named, "model")
     if not model:
         raise _wrong("model", "must be the id of a model.")
@@ -130,9 +131,12 @@ def _size(size: str | None) -> str:
     return size
 
 
-def _refuse_several(value: Any) -> None:
-    if value is not None and str(value) != "1":
+def _refuse(count: Any, names: Container[str]) -> None:
+    """What cannot be left out in silence."""
+    if count is not None and str(count) != "1":
         raise _wrong("n", "must be 1: one job makes one film.")
+    if "webhook_url" in names:
+        raise _wrong("webhook_url", "is not offered: there are no webhooks here, so ask after the job.")
 
 
 def _form_reference(named: dict[str, Part]) -> tuple[Picture | None, str | None]:
