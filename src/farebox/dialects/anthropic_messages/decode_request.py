@@ -64,17 +64,39 @@ def _decode(request: Request) -> Conversation:
     )
 
 
+class _Turns:
+    """Turns in the making: neighbours of the assistant, and of tools, are one."""
+
+    __slots__ = ("_made",)
+
+    def __init__(self) -> None:
+        self._made: list[tuple[Role, list[Part]]] = []
+
+    def add(self, role: Role, parts: list[Part]) -> None:
+        """More of the last turn, or a turn of its own. Only an assistant may say nothing."""
+        if not parts and role != "assistant":
+            return
+        if role in ("assistant", "tool") and self._made and self._made[-1][0] == role:
+            self._made[-1][1].extend(parts)
+        else:
+            self._made.append((role, [*parts]))
+
+    def all(self) -> tuple[Turn, ...]:
+        """The turns."""
+        return tuple([Turn(role, tuple(parts)) for role, parts in self._made])
+
+
 def _turns(system: Any, messages: list[Any], unknown: Unknowns) -> tuple[Turn, ...]:
-    turns: list[Turn] = []
+    turns = _Turns()
     if system is not None:
-        _add(turns, "system", _system(system, "system", unknown))
+        turns.add("system", _system(system, "system", unknown))
     for number, message in enumerate(messages):
         place = f"messages.{number}"
         held = object_at(message, place)
         unknown.add_rest("messages.", held, ("role", "content"))
         role, content = text_at(held, "role", place), held.get("content")
         if role == "system":
-            _add(turns, "system", _system(content, f"{place}.content", unknown))
+            turns.add("system", _system(content, f"{place}.content", unknown))
         elif role == "user":
             _add_user(turns, BlockReader(unknown, trusted=True).content(content, f"{place}.content"), place)
         elif role == "assistant":
@@ -82,7 +104,7 @@ def _turns(system: Any, messages: list[Any], unknown: Unknowns) -> tuple[Turn, .
             _add_assistant(turns, parts, place)
         else:
             raise Unreadable(f"{place}.role", "user, assistant or system")
-    return tuple(turns)
+    return turns.all()
 
 
 def _system(value: Any, place: str, unknown: Unknowns) -> list[Part]:
@@ -92,28 +114,16 @@ def _system(value: Any, place: str, unknown: Unknowns) -> list[Part]:
     return parts
 
 
-def _add_user(turns: list[Turn], parts: list[Part], place: str) -> None:
+def _add_user(turns: _Turns, parts: list[Part], place: str) -> None:
     """A message of a user: the results of tools in it are a turn of their own, before what the user says."""
     if any(isinstance(part, ToolCall | Reasoning) for part in parts):
         raise Unreadable(f"{place}.content", "without `tool_use` and `thinking`, which belong to the assistant")
     results: list[Part] = [part for part in parts if isinstance(part, ToolResult)]
-    _add(turns, "tool", results)
-    _add(turns, "user", [part for part in parts if not isinstance(part, ToolResult)])
+    turns.add("tool", results)
+    turns.add("user", [part for part in parts if not isinstance(part, ToolResult)])
 
 
-def _add_assistant(turns: list[Turn], parts: list[Part], place: str) -> None:
+def _add_assistant(turns: _Turns, parts: list[Part], place: str) -> None:
     if any(isinstance(part, ToolResult) for part in parts):
         raise Unreadable(f"{place}.content", "without `tool_result`, which belongs to the user")
-    if turns and turns[-1].role == "assistant":
-        turns[-1] = Turn("assistant", (*turns[-1].parts, *parts))
-    else:
-        turns.append(Turn("assistant", tuple(parts)))
-
-
-def _add(turns: list[Turn], role: Role, parts: list[Part]) -> None:
-    if not parts:
-        return
-    if role == "tool" and turns and turns[-1].role == "tool":
-        turns[-1] = Turn("tool", (*turns[-1].parts, *parts))
-    else:
-        turns.append(Turn(role, tuple(parts)))
+    turns.add("assistant", parts)

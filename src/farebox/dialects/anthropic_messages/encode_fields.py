@@ -38,7 +38,8 @@ def tool_fields(conversation: Conversation, losses: Losses) -> dict[str, Any]:
     if choice is not None and choice.mode.startswith("allowed"):
         # The same tools may be called, because no other one is sent.
         losses.add("allowed_tools")
-        tools = tuple(tool for tool in tools if _name_of(tool) in choice.names)
+        names = frozenset(choice.names)
+        tools = tuple(tool for tool in tools if _name_of(tool) in names)
     entries = [entry for tool in tools if (entry := _tool(tool, losses)) is not None]
     if not entries:
         if choice is not None and choice.mode not in ("auto", "none", "allowed_auto"):

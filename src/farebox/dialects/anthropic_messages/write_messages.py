@@ -26,14 +26,23 @@ def messages_of(turns: Sequence[Turn], losses: Losses) -> tuple[Blocks, Blocks]:
     writer = MessageWriter(losses)
     first = next((place for place, turn in enumerate(turns) if turn.role not in _ABOVE), len(turns))
     system = [block for turn in turns[:first] for block in writer.system(turn.parts)]
-    for place in range(first, len(turns)):
-        follower: Role = next((turn.role for turn in turns[place + 1 :] if turn.role not in _ABOVE), "assistant")
-        writer.write(turns[place], follower)
+    for turn, follower in zip(turns[first:], _followers(turns[first:]), strict=True):
+        writer.write(turn, follower)
     if not writer.messages and system:
         # The API wants something to answer.
         losses.add(_RANK)
         return [], [{"role": "user", "content": system}]
     return system, writer.messages
+
+
+def _followers(turns: Sequence[Turn]) -> list[Role]:
+    """For each turn the role of the next one that is not the system's; the assistant answers the last."""
+    found: list[Role] = []
+    follower: Role = "assistant"
+    for turn in reversed(turns):
+        found.append(follower)
+        follower = follower if turn.role in _ABOVE else turn.role
+    return found[::-1]
 
 
 class MessageWriter:
@@ -43,6 +52,7 @@ class MessageWriter:
         self.messages: Blocks = []
         self._losses = losses
         self._blocks = BlockWriter(losses)
+        self._results: dict[str, Any] | None = None  # the message that has nothing but results of tools
 
     def write(self, turn: Turn, follower: Role) -> None:
         """One turn; `follower` is the role of the next one that is not the system's. Raises Inexpressible."""
@@ -61,11 +71,13 @@ class MessageWriter:
                 last["content"] += blocks
             else:
                 self.messages.append({"role": "assistant", "content": blocks})
-        elif last is not None and last["role"] == "user" and _only_results(last["content"]):
+        elif last is not None and last is self._results:
             # What the user says besides stands in one message with the results.
             last["content"] += blocks
+            self._results = last if _only_results(blocks) else None
         else:
             self.messages.append({"role": "user", "content": blocks})
+            self._results = self.messages[-1] if _only_results(blocks) else None
 
     def system(self, parts: Sequence[Part]) -> Blocks:
         """The blocks of a system turn. Raises Inexpressible."""

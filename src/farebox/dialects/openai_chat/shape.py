@@ -47,10 +47,10 @@ def list_at(value: Any, param: str) -> list[Any]:
 
 
 def number_at(value: Any, param: str) -> float | None:
-    """A number or null. Raises Unreadable."""
+    """A number that is no larger than any there is a use for, or null. Raises Unreadable."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -1e18 < value < 1e18:
         raise Unreadable(param, "a number")
     return float(value)
 

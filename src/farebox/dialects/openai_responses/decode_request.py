@@ -117,7 +117,7 @@ def _number(values: dict[str, Any], name: str) -> float | None:
     value = values.get(name)
     if value is None:
         return None
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -1e18 < value < 1e18:
         raise Wrong(name, "a number")
     return float(value)
 

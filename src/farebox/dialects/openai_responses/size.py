@@ -44,27 +44,29 @@ def size_of(fields: Fields) -> Size:
 
 def _measured(fields: Fields) -> Size:
     size = Size()
+    kinds: set[str] = set()
     _add(size, value_of(fields, "instructions"))
     items = value_of(fields, "input")
     if isinstance(items, str):
         size.messages = 1
         size.add_text(items)
     elif isinstance(items, list) and items:
-        _add_items(size, items)
+        _add_items(size, items, kinds)
     else:
         message = "`input` must be a text or a list of at least one item."
         raise Problem("invalid_request", message, param="input")
     tools = value_of(fields, "tools")
     if tools is not None:
         size.add_json(bytes(fields["tools"]))
-        _add_tools(size, tools)
+        _add_tools(size, tools, kinds)
+    size.server_tools = tuple(sorted(kinds))
     text = value_of(fields, "text")
     if isinstance(text, dict) and text.get("format") is not None:
         size.add_json(_encode(text["format"]))
     return size
 
 
-def _add_items(size: Size, items: list[Any]) -> None:
+def _add_items(size: Size, items: list[Any], kinds: set[str]) -> None:
     size.messages = len(items)
     for number, item in enumerate(items):
         if not isinstance(item, dict):
@@ -78,7 +80,7 @@ def _add_items(size: Size, items: list[Any]) -> None:
             raise Problem("invalid_request", message, param=f"input[{number}]")
         _add(size, item)
         if "tools" in item:
-            _add_tools(size, item["tools"])
+            _add_tools(size, item["tools"], kinds)
 
 
 def _add(size: Size, value: Any) -> None:
@@ -115,16 +117,14 @@ def _add_object(size: Size, value: dict[str, Any]) -> None:
             size.add_json(_encode(inner))
 
 
-def _add_tools(size: Size, tools: Any) -> None:
+def _add_tools(size: Size, tools: Any, kinds: set[str]) -> None:
     if not isinstance(tools, list) or not tools:
         return
     size.has_tools = True
-    kinds = set(size.server_tools)
     for tool in tools:
         kind = tool.get("type") if isinstance(tool, dict) else None
         if isinstance(kind, str) and _runs_at_the_provider(kind_of(kind), tool):
             kinds.add(kind_of(kind))
-    size.server_tools = tuple(sorted(kinds))
 
 
 def _runs_at_the_provider(kind: str, tool: dict[str, Any]) -> bool:

@@ -139,27 +139,26 @@ def _custom_value(tool: CustomTool) -> dict[str, Any]:
 
 def choice_value(choice: ToolChoice, tools: tuple[Tool, ...]) -> Any:
     """How a tool is chosen. Raises Inexpressible when only a tool that is not carried will do."""
+    # Of tools with one name the first is meant.
+    known = {tool.kind if isinstance(tool, ServerTool) else tool.name: tool for tool in reversed(tools)}
     match choice.mode:
         case "auto" | "none" | "required":
             return choice.mode
         case "named":
-            return _choice_of(choice.names[0] if choice.names else "", tools, custom=choice.custom)
+            return _choice_of(choice.names[0] if choice.names else "", known, custom=choice.custom)
     return {
         "type": "allowed_tools",
         "mode": "required" if choice.mode == "allowed_required" else "auto",
-        "tools": [_choice_of(name, tools, custom=False) for name in choice.names],
+        "tools": [_choice_of(name, known, custom=False) for name in choice.names],
     }
 
 
-def _choice_of(name: str, tools: tuple[Tool, ...], *, custom: bool) -> dict[str, Any]:
-    for tool in tools:
-        if isinstance(tool, ServerTool):
-            if tool.kind != name:
-                continue
-            if tool.origin != "openai_responses" or not isinstance(tool.value, dict):
-                raise Inexpressible(f"server_tool:{tool.kind}", "tool_choice")
-            return {key: tool.value[key] for key in ("type", "server_label") if key in tool.value}
-        if tool.name == name:
-            custom = isinstance(tool, CustomTool)
-            break
+def _choice_of(name: str, known: dict[str, Tool], *, custom: bool) -> dict[str, Any]:
+    tool = known.get(name)
+    if isinstance(tool, ServerTool):
+        if tool.origin != "openai_responses" or not isinstance(tool.value, dict):
+            raise Inexpressible(f"server_tool:{tool.kind}", "tool_choice")
+        return {key: tool.value[key] for key in ("type", "server_label") if key in tool.value}
+    if tool is not None:
+        custom = isinstance(tool, CustomTool)
     return {"type": "custom" if custom else "function", "name": name}
