@@ -63,9 +63,9 @@ async def test_previews_are_there_where_the_provider_has_them(films: Films) -> N
 
 
 async def test_there_is_nothing_to_fetch_before_the_end_and_of_a_failure(films: Films) -> None:
-    video = await films.order(prompt(job_seconds=0.6))
+    video = await films.order(prompt(job_seconds=1.5))
     error = (await films.customer.get(f"/v1/videos/{video.id}/content", status=409))["error"]
-    assert (error["code"], error["status"]) == ("job_not_finished", "queued")
+    assert error["code"] == "job_not_finished" and error["status"] in ("queued", "in_progress")
     await films.ended(video.id)
     failed = await made(films, job_fails={})
     assert "failed" in (await films.customer.get(f"/v1/videos/{failed}/content", status=404))["error"]["message"]
@@ -73,9 +73,9 @@ async def test_there_is_nothing_to_fetch_before_the_end_and_of_a_failure(films: 
 
 @BOTH
 async def test_a_film_that_the_provider_let_go_is_gone_here_as_well(films: Films, model: str) -> None:
-    video_id = await made(films, model=model, job_expires_seconds=1.5)
+    video_id = await made(films, model=model, job_expires_seconds=4.0)
     assert (await fetch(films, video_id))[0] == 200
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(4.0)
     error = (await films.customer.get(f"/v1/videos/{video_id}/content", status=404))["error"]
     assert error["code"] == "not_found" and "gone" in error["message"]
     assert (await films.show(video_id)).status == "completed"

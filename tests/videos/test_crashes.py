@@ -213,7 +213,7 @@ _ROWS = "SELECT job_id FROM video_job WHERE workspace_id = %s"
 
 
 def _slow_order() -> dict[str, str]:
-    return {"model": "film", "prompt": prompt(delay_seconds=1.0, job_seconds=0)}
+    return {"model": "film", "prompt": prompt(delay_seconds=2.5, job_seconds=0)}
 
 
 async def test_the_sweeper_of_orphans_leaves_jobs_alone(cluster: TestCluster, sandbox: RunningSandbox) -> None:
@@ -222,7 +222,7 @@ async def test_the_sweeper_of_orphans_leaves_jobs_alone(cluster: TestCluster, sa
     async with serve_gateway(cluster, sandbox=sandbox, catalog=catalog, videos=QUICK, recovery=recovery) as gateway:
         customer = await gateway.new_customer()
         async with films_of(customer) as films:
-            video = await films.order(prompt(job_seconds=7.0))
+            video = await films.order(prompt(job_seconds=10.0))
             call_id = video.id.replace("video_", "call_")
         await gateway.restart()
         await asyncio.sleep(4.5)  # longer than the grace of an owner that is gone

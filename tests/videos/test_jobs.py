@@ -149,7 +149,7 @@ async def test_another_workspace_finds_nothing(films: Films, gateway: RunningGat
 async def test_a_job_that_runs_cannot_be_deleted_and_one_that_is_over_can(
     films: Films, gateway: RunningGateway
 ) -> None:
-    video = await films.order(prompt(job_seconds=0.8))
+    video = await films.order(prompt(job_seconds=1.5))
     url = f"{gateway.base_url}/videos/{video.id}"
     async with gateway.session.delete(url, headers=films.customer.headers) as response:
         error = (await response.json())["error"]

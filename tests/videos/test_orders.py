@@ -45,7 +45,7 @@ async def test_limits_hold_for_jobs_while_they_run(gateway: RunningGateway) -> N
     customer = await gateway.new_customer()
     await customer.set_limit(requests=1)
     async with films_of(customer) as films:
-        video = await films.order(prompt(job_seconds=0.6))
+        video = await films.order(prompt(job_seconds=1.5))
         status, body, _ = await post(customer)
         assert (status, body["error"]["code"], body["error"]["held_requests"]) == (429, "quota_exhausted", 1)
         await films.ended(video.id)
@@ -101,15 +101,16 @@ async def test_limits_of_a_request_and_scopes(cluster: TestCluster, sandbox: Run
 
 async def test_an_order_is_placed_once_under_one_key(gateway: RunningGateway) -> None:
     customer = await gateway.new_customer()
-    status, first, _ = await post(customer, idempotency_key="a")
-    again = await post(customer, {"seconds": "4", **ORDER}, idempotency_key="a")
+    slow = {**ORDER, "prompt": prompt(job_seconds=1.5)}
+    status, first, _ = await post(customer, slow, idempotency_key="a")
+    again = await post(customer, {"seconds": "4", **slow}, idempotency_key="a")
     assert (status, again[0], again[1]["error"]["code"]) == (200, 409, "idempotency_running")
     assert again[1]["error"]["call_id"] == first["call_id"]
     other = await post(customer, {**ORDER, "seconds": "5"}, idempotency_key="a")
     assert (other[0], other[1]["error"]["code"]) == (409, "idempotency_conflict")
     async with films_of(customer) as films:
         await films.ended(first["id"])
-    done = await post(customer, idempotency_key="a")
+    done = await post(customer, slow, idempotency_key="a")
     assert (done[0], done[1]["error"]["code"]) == (409, "idempotency_finished")
     assert len(await jobs_of(customer)) == 1
 

@@ -22,7 +22,7 @@ from tests.videos.shop import SECOND, catalog_text
 async def test_a_job_outlives_its_providers_outage(
     films: Films, gateway: RunningGateway, fault: dict[str, Any], model: str
 ) -> None:
-    video = await films.order(prompt(job_seconds=0.1), model=model)
+    video = await films.order(prompt(job_seconds=0.6), model=model)
     await gateway.set_faults(f"{model}-up", fault)
     try:
         await asyncio.sleep(0.8)
@@ -35,7 +35,7 @@ async def test_a_job_outlives_its_providers_outage(
 
 
 async def test_a_job_waits_while_the_providers_key_rests(films: Films, gateway: RunningGateway) -> None:
-    video = await films.order(prompt(job_seconds=0.1))
+    video = await films.order(prompt(job_seconds=0.6))
     await gateway.set_faults("film-up", {"status": 401})
     await asyncio.sleep(0.5)
     await gateway.set_faults("film-up", {})
@@ -50,7 +50,7 @@ async def test_a_job_waits_while_the_providers_key_rests(films: Films, gateway: 
 async def test_a_provider_that_forgets_a_job_for_a_moment_is_not_believed(
     films: Films, gateway: RunningGateway
 ) -> None:
-    video = await films.order(prompt(job_seconds=0.1))
+    video = await films.order(prompt(job_seconds=0.6))
     await gateway.set_faults("film-up", {"status": 404}, times=3)
     assert (await films.ended(video.id)).status == "completed"
 
@@ -82,8 +82,8 @@ async def test_a_job_outlives_the_gateway_that_ordered_it(cluster: TestCluster, 
     async with serve_gateway(cluster, workers=2, sandbox=sandbox, catalog=catalog_text(), videos=QUICK) as gateway:
         customer = await gateway.new_customer()
         async with films_of(customer, worker=1) as films:
-            made = [(await films.order(prompt(job_seconds=2.0), model=model)).id for model in ("film", "veo", "film")]
-            failing = (await films.order(prompt(job_seconds=2.0, job_fails={}))).id
+            made = [(await films.order(prompt(job_seconds=6.0), model=model)).id for model in ("film", "veo", "film")]
+            failing = (await films.order(prompt(job_seconds=6.0, job_fails={}))).id
         await gateway.restart()
         assert await customer.held_nanos() == 4 * 4 * SECOND
         await asyncio.sleep(0.5)
@@ -97,7 +97,7 @@ async def test_a_job_outlives_the_gateway_that_ordered_it(cluster: TestCluster, 
 
 
 async def test_a_provider_that_left_the_catalog_is_waited_for(films: Films, gateway: RunningGateway) -> None:
-    video = await films.order(prompt(job_seconds=0.1))
+    video = await films.order(prompt(job_seconds=0.6))
     row = await films.row(video.id)
     assert row is not None
     async with gateway.connect() as connection:
