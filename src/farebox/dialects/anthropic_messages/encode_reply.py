@@ -8,7 +8,7 @@ from farebox.base.errors import Problem
 from farebox.dialects.anthropic_messages.citations import own_citations
 from farebox.dialects.anthropic_messages.finish import stop_reason
 from farebox.dialects.anthropic_messages.losses import Losses
-from farebox.dialects.anthropic_messages.seals import OWN, call_seal_block, reasoning_block
+from farebox.dialects.anthropic_messages.seals import OWN, call_seal_block, ends_in_foreign_seal, reasoning_block
 from farebox.dialects.anthropic_messages.usage import counts_of
 from farebox.dialects.anthropic_messages.write_blocks import object_of
 from farebox.dialects.canonical.parts import Opaque, Part, Reasoning, Refusal, Text, ToolCall
@@ -30,10 +30,14 @@ def encode_reply(reply: Reply, told: Told) -> Encoded:
         losses.add("logprobs")
     if reply.finish is Finish.BROKEN_CALL:
         losses.add("field:stop_reason")
+    parts = reply.parts
+    while ends_in_foreign_seal(parts):
+        losses.add("foreign_reasoning")
+        parts = parts[:-1]
     has_calls = any(isinstance(part, ToolCall) for part in reply.parts)
     message = {
         **message_of(told),
-        "content": [block for part in reply.parts for block in _blocks(part, losses, told)],
+        "content": [block for part in parts for block in _blocks(part, losses, told)],
         "stop_reason": stop_reason(reply.finish, has_calls=has_calls),
         "stop_sequence": reply.stop_sequence,
         "usage": usage_of(reply.reported, reply.service_tier),

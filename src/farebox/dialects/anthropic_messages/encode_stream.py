@@ -9,7 +9,14 @@ from farebox.dialects.anthropic_messages.citations import own_citations
 from farebox.dialects.anthropic_messages.encode_reply import call_id_of, message_of, usage_of
 from farebox.dialects.anthropic_messages.events import MESSAGE_STOP, event_bytes
 from farebox.dialects.anthropic_messages.finish import stop_reason
-from farebox.dialects.anthropic_messages.seals import OWN, call_seal_block, is_redacted, shown_text, signature_of
+from farebox.dialects.anthropic_messages.seals import (
+    OWN,
+    call_seal_block,
+    is_foreign,
+    is_redacted,
+    shown_text,
+    signature_of,
+)
 from farebox.dialects.anthropic_messages.shape import plain_name
 from farebox.dialects.canonical.parts import Citation, Opaque, Part, Reasoning, Refusal, Text, ToolCall
 from farebox.dialects.canonical.reply import (
@@ -44,11 +51,12 @@ _STOP: Final = b'event: content_block_stop\ndata: {"type":"content_block_stop","
 
 class MessagesEncoder:
     """Writes one stream. It holds the open part without its text, and its seal up to `MAX_SEAL_CHARS`: the SDKs take a
-    signature in one piece."""
+    signature in one piece. Foreign seals, together as large at most, wait for a block that follows them: none is the
+    last (`ends_in_foreign_seal`)."""
 
     __slots__ = (
         *("_call", "_finish", "_has_calls", "_index", "_kind", "_out", "_paragraph", "_reasoning", "_seals"),
-        *("_seals_chars", "_shows_text", "_started", "_stop_sequence", "_told", "dropped"),
+        *("_seals_chars", "_shows_text", "_started", "_stop_sequence", "_told", "_waiting", "dropped"),
     )
 
     def __init__(self, told: Told) -> None:
@@ -62,6 +70,7 @@ class MessagesEncoder:
         self._call: ToolCall | None = None
         self._seals: list[str] = []
         self._seals_chars = 0
+        self._waiting: list[str] = []
         self._paragraph = -1
         self._shows_text = False
         self._has_calls = False
@@ -108,7 +117,7 @@ class MessagesEncoder:
             case LogprobsAdded():
                 self.dropped.add("logprobs")
             case Finished():
-                self._end_part()
+                self._end_parts()
                 self._finish, self._stop_sequence = event.finish, event.stop_sequence
                 if event.finish is Finish.BROKEN_CALL:
                     self.dropped.add("field:stop_reason")
@@ -136,15 +145,23 @@ class MessagesEncoder:
                 self.dropped.add(plain_name(f"part:{kind}"))
 
     def _open(self, kind: _Kind, block: dict[str, Any]) -> None:
+        self._release()
         self._index += 1
         self._kind = kind
         self._write("content_block_start", index=self._index, content_block=block)
 
     def _whole(self, block: dict[str, Any]) -> None:
         """A block without deltas."""
+        self._release()
         self._index += 1
         self._write("content_block_start", index=self._index, content_block=block)
         self._out.append(_STOP % self._index)
+
+    def _release(self) -> None:
+        """Seals that waited are not the last blocks."""
+        waiting, self._waiting = self._waiting, []
+        for data in waiting:
+            self._whole({"type": "redacted_thinking", "data": data})
 
     def _start_call(self, call: ToolCall) -> None:
         call_id = call_id_of(call, self._told, self._index + 1)
@@ -222,13 +239,25 @@ class MessagesEncoder:
         self._kind = self._reasoning = self._call = None
         self._seals, self._seals_chars, self._paragraph, self._shows_text = [], 0, -1, False
 
+    def _end_parts(self) -> None:
+        """No block follows: foreign seals that still wait would be the message's last."""
+        self._end_part()
+        if self._waiting:
+            self._waiting.clear()
+            self.dropped.add("foreign_reasoning")
+
     def _end_reasoning(self, part: Reasoning) -> None:
         is_open = self._kind is not None
         if not is_open and not part.seal:
             return
         signature = signature_of(part, is_summary=is_open and not self._shows_text)
         if not is_open and is_redacted(part):
-            self._whole({"type": "redacted_thinking", "data": signature})
+            if self._index < 0 or not is_foreign(part):
+                self._whole({"type": "redacted_thinking", "data": signature})
+            elif sum(map(len, self._waiting)) + len(signature) <= MAX_SEAL_CHARS:
+                self._waiting.append(signature)
+            else:
+                self.dropped.add("foreign_reasoning")
             return
         if not is_open:
             self._open_thinking()
@@ -239,7 +268,7 @@ class MessagesEncoder:
     def ending(self, reported: Reported, service_tier: str | None, facts: Mapping[str, object]) -> bytes:
         """Why the model stopped, what it used, and the end marker. `facts` stand beside the counts."""
         self._begin()
-        self._end_part()
+        self._end_parts()
         reason = stop_reason(self._finish, has_calls=self._has_calls)
         delta = {"stop_reason": reason, "stop_sequence": self._stop_sequence}
         self._write("message_delta", delta=delta, usage={**usage_of(reported, service_tier), **facts})

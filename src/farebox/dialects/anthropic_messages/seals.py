@@ -7,7 +7,7 @@ do seals of tool calls: in a `redacted_thinking` block beside the call, for whic
 from typing import Any, NamedTuple
 
 from farebox.dialects.anthropic_messages.shape import text_at
-from farebox.dialects.canonical.parts import DialectName, Reasoning
+from farebox.dialects.canonical.parts import DialectName, Part, Reasoning
 from farebox.dialects.envelope import Sealed, seal, unseal
 
 OWN: DialectName = "anthropic_messages"
@@ -72,6 +72,20 @@ def signature_of(part: Reasoning, *, is_summary: bool) -> str:
 def is_redacted(part: Reasoning) -> bool:
     """Whether a part without text is told as a redacted one. Anthropic itself signs thoughts that it does not show."""
     return part.redacted or part.origin != OWN
+
+
+def is_foreign(part: Part) -> bool:
+    """Whether a part is no more than a seal of another dialect's provider."""
+    return isinstance(part, Reasoning) and part.origin not in (None, OWN) and not shown_text(part)
+
+
+def ends_in_foreign_seal(parts: tuple[Part, ...]) -> bool:
+    """Whether a message would end in a foreign seal with nothing to read.
+
+    Claude Code takes the last block for the answer and shows an empty one (2.1.197, `claude -p`). Gemini ends each text
+    with a signature and asks for it back without insisting; the other dialects refuse reasoning that nothing follows.
+    """
+    return len(parts) > 1 and is_foreign(parts[-1])
 
 
 def reasoning_block(part: Reasoning) -> dict[str, Any] | None:
