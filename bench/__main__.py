@@ -8,6 +8,7 @@ from pathlib import Path
 from types import FrameType
 
 from bench.coldstart import coldstart
+from bench.dialects import dialects
 from bench.governed import governed
 from bench.growth import growth
 from bench.home import DEFAULT_FOLDER
@@ -23,6 +24,7 @@ from farebox.base.errors import OperatorError
 ALWAYS: dict[str, Callable[[Run], Report]] = {
     "governed": governed,
     "streaming": streaming,
+    "dialects": dialects,
     "ledger": ledger,
     "memory": memory,
     "coldstart": coldstart,
