@@ -1,4 +1,4 @@
-"""A FAREBOX_HOME on a real disk, with a catalog of one model whose provider is the sandbox, and paying customers."""
+"""A FAREBOX_HOME on a real disk, with a catalog whose providers are the sandbox, and paying customers."""
 
 import asyncio
 import os
@@ -22,6 +22,8 @@ from farebox.wiring.processes import ready_database
 from farebox.wiring.settings import Settings, load_settings
 
 MODEL = "bench-1"
+# The same model at a provider that speaks another dialect: calls of a chat client are translated.
+MESSAGES_MODEL = "bench-messages-1"
 KEY_VARIABLE = "BENCH_UPSTREAM_KEY"
 # By the file hierarchy standard /var/tmp survives a reboot, so it is on a disk; /tmp often is not.
 DEFAULT_FOLDER = Path("/var/tmp")
@@ -39,12 +41,27 @@ base_url             = "{url}"
 api_key_env          = "{variable}"
 cancel_stops_billing = false
 
+[providers.bench-messages]
+display_name         = "The sandbox, as Messages"
+base_url             = "{url}"
+api_key_env          = "{variable}"
+dialects             = ["anthropic_messages"]
+cancel_stops_billing = false
+
 [models.{model}]
 display_name      = "Bench 1"
 context_tokens    = 128_000
 max_output_tokens = 4_096
 
+[models.{messages_model}]
+display_name      = "Bench 1, as Messages"
+context_tokens    = 128_000
+max_output_tokens = 4_096
+
 [routes."bench/{model}"]
+cost = {{ input = "1.00", cached_input = "0.10", output = "5.00" }}
+
+[routes."bench-messages/{messages_model}"]
 cost = {{ input = "1.00", cached_input = "0.10", output = "5.00" }}
 """
 
@@ -91,7 +108,8 @@ def prepare_home(
     """Write the configuration, make the cluster and its schema, and open the customers' accounts."""
     config = folder / "farebox.toml"
     config.write_text(_CONFIG, encoding="utf-8")
-    catalog = _CATALOG.format(url=upstream_url, variable=KEY_VARIABLE, model=MODEL)
+    names = {"model": MODEL, "messages_model": MESSAGES_MODEL}
+    catalog = _CATALOG.format(url=upstream_url, variable=KEY_VARIABLE, **names)
     config.with_name("catalog.toml").write_text(catalog, encoding="utf-8")
     environment = {"FAREBOX_HOME": str(folder / "home"), KEY_VARIABLE: upstream_key}
     settings = load_settings(config, environment)

@@ -10,7 +10,7 @@ import uvloop
 
 from bench.children import give_answer, take_order
 
-PATH = "/v1/chat/completions"
+CHAT_PATH = "/v1/chat/completions"
 _HEAD_END = b"\r\n\r\n"
 _LAST_CHUNK = b"0\r\n\r\n"
 _EVENT = b"data: "
@@ -27,6 +27,7 @@ class LoadOrder(msgspec.Struct, kw_only=True):
     body: str
     concurrency: int
     calls: int
+    path: str = CHAT_PATH
     stream: bool = False
     ramp_seconds: float = 0.0
     warmup_per_connection: int = 0
@@ -133,7 +134,7 @@ class _Load:
     async def client(self, number: int) -> None:
         order = self._order
         await asyncio.sleep(order.ramp_seconds * number / order.concurrency)
-        request = _request(order.keys[number % len(order.keys)], order.body)
+        request = _request(order.keys[number % len(order.keys)], order)
         connection: _Connection | None = None
         made = 0
         while self._left > 0:
@@ -160,10 +161,10 @@ class _Load:
         return protocol
 
 
-def _request(key: str, body: str) -> bytes:
-    encoded = body.encode()
+def _request(key: str, order: LoadOrder) -> bytes:
+    encoded = order.body.encode()
     head = (
-        f"POST {PATH} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\n"
+        f"POST {order.path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {key}\r\n"
         f"content-type: application/json\r\ncontent-length: {len(encoded)}\r\n\r\n"
     )
     return head.encode() + encoded

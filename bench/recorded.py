@@ -43,7 +43,7 @@ def _plain(value: Any) -> bytes:
 
 
 def _named(value: Any) -> bytes:
-    return b"event: " + value["type"].encode() + b"\n" + _plain(value)
+    return b"event: %b\n%b" % (value["type"].encode(), _plain(value))
 
 
 # ── one dialect each: how a stream of a kind begins, and a piece of it ────────────────────────────────────────────────
@@ -128,7 +128,7 @@ def _responses_piece(kind: Kind, text: str, number: int) -> bytes:
 
 def _messages_opening(kind: Kind) -> list[bytes]:
     usage = {"input_tokens": 25, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0, "output_tokens": 1}
-    message = {
+    message: dict[str, Any] = {
         "id": "msg_01XFDUDYJgAACzvnptvVoYEL",
         "type": "message",
         "role": "assistant",
@@ -196,7 +196,7 @@ _ARGUMENTS_OBJECT: Final = {"city": "Zürich", "days": 3}
 
 
 def request_of(dialect: DialectName, *, messages: int, size_bytes: int) -> bytes:
-    """A coding agent's conversation: questions, calls of tools, their results and answers, in turn; about that large."""
+    """A coding agent's conversation of that size: questions, calls of tools, their results and answers in turn."""
     words = 'Read the file, change `fare()` so that coins of "0" are refused, then run it again — très bien.\n'
     text = words * max(1, size_bytes // messages // len(words.encode()))
     turns = [_REQUESTS[dialect](number, text) for number in range(messages // 4)]

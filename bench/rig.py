@@ -94,10 +94,10 @@ def rig(parent: Path, *, factory: str | None = None, environment: dict[str, str]
         yield Rig(sandbox, bare, gateway, folder / "home")
 
 
-def chat_body(*, stream: bool = False) -> str:
-    """A short request as SDKs send it."""
+def chat_body(*, stream: bool = False, model: str = MODEL) -> str:
+    """A short request as SDKs send it; the same JSON is one of Messages."""
     messages = [{"role": "user", "content": "Tell me what a farebox is, in about two hundred words."}]
-    body: dict[str, object] = {"model": MODEL, "messages": messages, "max_tokens": 1_000}
+    body: dict[str, object] = {"model": model, "messages": messages, "max_tokens": 1_000}
     return json.dumps(body | ({"stream": True} if stream else {}))
 
 
@@ -117,22 +117,37 @@ def load(lane: Lane, order: LoadOrder) -> Phase:
 def interleave(
     lanes: Sequence[Lane], order: LoadOrder, rounds: int, progress: Callable[[str], None]
 ) -> list[list[Phase]]:
-    """The same load on each lane in turn, `rounds` times; the phases of each lane.
+    """The same load on each lane in turn, `rounds` times; the phases of each lane."""
+    return alternate([(lane.name, lane, order) for lane in lanes], rounds, progress)
 
-    A lane's processor time runs until its next phase begins, so that what it does afterwards is counted too.
+
+def alternate(
+    loads: Sequence[tuple[str, Lane, LoadOrder]], rounds: int, progress: Callable[[str], None]
+) -> list[list[Phase]]:
+    """Each load in turn, `rounds` times, under its name; the phases of each.
+
+    The processor time of a phase runs until the next one on the same lane, so that what it does afterwards is counted.
     """
-    phases: list[list[Phase]] = [[] for _ in lanes]
-    marks: list[list[Cpu]] = [[] for _ in lanes]
+    phases: list[list[Phase]] = [[] for _ in loads]
+    running: dict[int, tuple[Lane, Phase, Cpu]] = {}
     for number in range(rounds):
-        for place, lane in enumerate(lanes):
-            progress(f"round {number + 1} of {rounds}: {lane.name}")
-            marks[place].append(lane.cpu())
-            phases[place].append(load(lane, order))
-    for place, lane in enumerate(lanes):
-        marks[place].append(lane.cpu())
-        for phase, before, after in zip(phases[place], marks[place], marks[place][1:], strict=False):
-            phase.cpu = after.since(before)
+        for place, (name, lane, order) in enumerate(loads):
+            progress(f"round {number + 1} of {rounds}: {name}")
+            _end(running, lane)
+            before = lane.cpu()
+            phase = load(lane, order)
+            phases[place].append(phase)
+            running[lane.root_pid] = lane, phase, before
+    for lane, _, _ in list(running.values()):
+        _end(running, lane)
     return phases
+
+
+def _end(running: dict[int, tuple[Lane, Phase, Cpu]], lane: Lane) -> None:
+    found = running.pop(lane.root_pid, None)
+    if found is not None:
+        _, phase, before = found
+        phase.cpu = lane.cpu().since(before)
 
 
 def failures(phases: Sequence[Sequence[Phase]]) -> list[str]:

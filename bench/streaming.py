@@ -1,13 +1,17 @@
-"""Many paced streams at once, against the same streams through a bare relay."""
+"""Many paced streams at once, against the same streams through a bare relay, and translated ones against both."""
 
+import msgspec
+
+from bench.home import MESSAGES_MODEL
 from bench.load import LoadOrder
 from bench.report import Report, medians, middle, number, times
-from bench.rig import Phase, Rig, chat_body, failures, interleave, load, rig
+from bench.rig import Lane, Phase, Rig, alternate, chat_body, failures, load, rig
 from bench.run import Run
 
 CHUNKS, PAUSE_SECONDS = 40, 0.05
 # What a call costs apart from its chunks is measured on streams that are as short as they can be.
 SHORT_CHUNKS, SHORT_CONCURRENCY = 1, 64
+MESSAGES_PATH = "/v1/messages"
 
 
 def streaming(run: Run) -> Report:
@@ -32,8 +36,19 @@ def _paced(found: Rig, run: Run) -> list[list[Phase]]:
         ramp_seconds=CHUNKS * PAUSE_SECONDS,
         warmup_per_connection=1,
     )
-    lanes = [found.bare, found.gateway]
-    return interleave(lanes, order, run.pick(5, quick=1), run.progress)
+    return alternate(_loads(found, order), run.pick(5, quick=1), run.progress)
+
+
+def _loads(found: Rig, order: LoadOrder) -> list[tuple[str, Lane, LoadOrder]]:
+    """The order for the bare relay and the gateway as it is, and twice translated by the gateway."""
+    structs, gateway = msgspec.structs, found.gateway
+    from_messages = structs.replace(order, body=chat_body(stream=True, model=MESSAGES_MODEL))
+    return [
+        (found.bare.name, found.bare, order),
+        (gateway.name, gateway, order),
+        ("gateway, chat from messages", gateway, from_messages),
+        ("gateway, messages from chat", gateway, structs.replace(order, path=MESSAGES_PATH)),
+    ]
 
 
 def _short(found: Rig, run: Run) -> list[list[Phase]]:
@@ -41,10 +56,10 @@ def _short(found: Rig, run: Run) -> list[list[Phase]]:
     calls = run.pick(5_000, quick=1_500)
     body = chat_body(stream=True)
     order = LoadOrder(port=0, keys=[], body=body, concurrency=SHORT_CONCURRENCY, calls=calls, stream=True)
-    lanes = [found.bare, found.gateway]
-    for lane in lanes:
-        load(lane, order)  # warm-up
-    return interleave(lanes, order, run.pick(5, quick=1), run.progress)
+    loads = _loads(found, order)
+    for _, lane, warm_up in loads:
+        load(lane, warm_up)
+    return alternate(loads, run.pick(5, quick=1), run.progress)
 
 
 def _micros_per_chunk(long: list[Phase], short: list[Phase]) -> float:
@@ -58,16 +73,14 @@ def _micros_per_chunk(long: list[Phase], short: list[Phase]) -> float:
 def _report(long: list[list[Phase]], short: list[list[Phase]], *, concurrency: int) -> Report:
     report = Report("streaming", ["", "bare relay", "gateway", "difference", "budget"])
     for what, quantile, budget in (("p50", "first_p50_ms", "≤ 3 ms"), ("p99", "first_p99_ms", "≤ 15 ms")):
-        bare, gateway = (middle([getattr(phase.result, quantile) for phase in lane]) for lane in long)
+        bare, gateway = (middle([getattr(phase.result, quantile) for phase in lane]) for lane in long[:2])
         report.row(f"time to the first event, {what}, ms", bare, gateway, f"{number(gateway - bare)} ms", budget)
-    bare, gateway = (_micros_per_chunk(*lane) for lane in zip(long, short, strict=True))
+    bare, gateway, *translated = (_micros_per_chunk(*lane) for lane in zip(long, short, strict=True))
     report.row("CPU per relayed chunk, µs", bare, gateway, times(gateway, bare), "≤ 30 µs")
-    bare, gateway = (middle([p.cpu.total / p.result.chunks * 1e6 for p in lane]) for lane in long)
-    report.row("… with the call's own cost spread over its chunks", bare, gateway, times(gateway, bare))
-    bare, gateway = (middle([phase.cpu_ms_per_call for phase in lane]) for lane in short)
-    report.row("CPU of a stream of one chunk, ms", bare, gateway, times(gateway, bare))
-    bare, gateway = (max(phase.peak_mb for phase in lane) for lane in long)
-    report.row("memory of the serving process, MB", bare, gateway, f"{number(gateway - bare)} MB", "≤ 150 MB")
+    for name, micros in zip(("chat from messages", "messages from chat"), translated, strict=True):
+        ratio = f"{times(micros, gateway)} a relayed one"
+        report.row(f"CPU per translated chunk, {name}, µs", "", micros, ratio, "≤ 90 µs")
+    _calls(report, long[:2], short[:2])
     rate = middle([phase.result.chunks / phase.result.seconds for phase in long[1]])
     report.notes.append(
         f"{concurrency} streams at a time, {CHUNKS} chunks {PAUSE_SECONDS * 1e3:.0f} ms apart, "
@@ -75,3 +88,13 @@ def _report(long: list[list[Phase]], short: list[list[Phase]], *, concurrency: i
     )
     report.notes += failures([*long, *short])
     return report
+
+
+def _calls(report: Report, long: list[list[Phase]], short: list[list[Phase]]) -> None:
+    """What belongs to whole calls, with the bare relay beside the gateway."""
+    bare, gateway = (middle([p.cpu.total / p.result.chunks * 1e6 for p in lane]) for lane in long)
+    report.row("CPU per relayed chunk with its share of the call's own, µs", bare, gateway, times(gateway, bare))
+    bare, gateway = (middle([phase.cpu_ms_per_call for phase in lane]) for lane in short)
+    report.row("CPU of a stream of one chunk, ms", bare, gateway, times(gateway, bare))
+    bare, gateway = (max(phase.peak_mb for phase in lane) for lane in long)
+    report.row("memory of the serving process, MB", bare, gateway, f"{number(gateway - bare)} MB", "≤ 150 MB")
