@@ -1,8 +1,8 @@
 """`GET /v1/models`: what a key may ask for, and whether it can be served now. Nothing of the operator's insides.
 
-One list in the three shapes that clients ask for: OpenAI's; Anthropic's when `anthropic-version` is sent; OpenAI's with
-Codex's `models` beside it when `client_version` is in the query. Sources: the types of the official SDKs; Codex's
-`ModelInfo` as its client decodes it.
+One list in the shapes that clients ask for: OpenAI's; Anthropic's when `anthropic-version` is sent; OpenAI's with an
+empty `models` beside it, without which Codex reports an error, when `client_version` is in the query. Sources: the types
+of the official SDKs; Codex's `ModelInfo` as its client decodes it.
 """
 
 from hashlib import blake2b
@@ -63,29 +63,6 @@ def as_anthropic(model: Model, fields: dict[str, object]) -> dict[str, object]:
     }
 
 
-def as_codex(model: Model, place: int) -> dict[str, object]:
-    """The same as Codex reads it (`ModelInfo`): what is not known of a model is left to Codex's own defaults."""
-    efforts = ("low", "medium", "high")
-    return {
-        "slug": model.model_id,
-        "display_name": model.display_name,
-        "description": model.display_name,
-        "default_reasoning_level": "medium",
-        "supported_reasoning_levels": [{"effort": effort, "description": effort} for effort in efforts],
-        "shell_type": "shell_command",
-        "visibility": "list",
-        "supported_in_api": True,
-        "priority": place,
-        "base_instructions": "",
-        "supports_reasoning_summaries": True,
-        "support_verbosity": False,
-        "truncation_policy": {"mode": "tokens", "limit": 10_000},
-        "supports_parallel_tool_calls": True,
-        "context_window": model.context_tokens,
-        "experimental_supported_tools": [],
-    }
-
-
 async def list_models(parts: Parts, exchange: Exchange) -> tuple[bytes, Pairs]:
     """The list for this key, and the headers that go with it."""
     key = await parts.authenticate(exchange.headers)
@@ -99,8 +76,9 @@ async def list_models(parts: Parts, exchange: Exchange) -> tuple[bytes, Pairs]:
         found = [listed(catalog, model, parts.accounts.state) for model in models]
         document = {"object": "list", "data": found}
         if "client_version" in query:
-            texts = [model for model in models if model.workload in ("text", "coding")]
-            document["models"] = [as_codex(model, place) for place, model in enumerate(texts)]
+            # Codex takes each entry's `base_instructions`, which it requires, in place of its own prompt: an agent
+            # without instructions. With an empty list it falls back to what it knows (0.169.0).
+            document["models"] = []
     body = msgspec.json.encode(document)
     tag = f'"{blake2b(body, digest_size=12).hexdigest()}"'.encode()
     return body, [(b"etag", tag), (b"x-models-etag", tag), (b"cache-control", b"private, no-cache")]
