@@ -6,10 +6,22 @@ import msgspec
 
 from farebox.base.errors import Problem
 from farebox.dialects.canonical.conversation import Role, Turn
-from farebox.dialects.canonical.parts import DialectName, Part, Reasoning, Text, ToolCall, ToolResult
+from farebox.dialects.canonical.parts import (
+    DialectName,
+    Document,
+    Image,
+    Opaque,
+    Part,
+    Reasoning,
+    Refusal,
+    Text,
+    ToolCall,
+    ToolResult,
+)
 from farebox.dialects.openai_responses.content import read_parts
 from farebox.dialects.openai_responses.items import opened, read_model_item, read_opaque
 from farebox.dialects.openai_responses.reading import Unknowns, Wrong, text_at
+from farebox.dialects.port import Inexpressible
 
 _MESSAGE_FIELDS = ("type", "id", "role", "content", "status")
 _RESULT_FIELDS = ("type", "id", "status", "call_id", "output")
@@ -17,6 +29,8 @@ _RESULTS = ("function_call_output", "custom_tool_call_output")
 _INPUT_ROLES: dict[str, Role] = {"user": "user", "system": "system", "developer": "developer"}
 # Items that the client makes and that are no results of its own tools; the model makes the others.
 _CLIENT_ITEMS = ("additional_tools", "mcp_approval_response", "configuration_update", "compaction_trigger")
+
+_encode = msgspec.json.Encoder().encode
 
 
 def read_input(value: Any, instructions: str | None, unknown: Unknowns) -> tuple[Turn, ...]:
@@ -116,5 +130,17 @@ class _Turns:
 def _result(item: dict[str, Any], unknown: Unknowns, *, custom: bool) -> ToolResult:
     output = item.get("output")
     # Nothing is written as an empty text, and read as nothing.
-    content = read_parts(output, unknown) if output != "" else ()
-    return ToolResult(text_at(item, "call_id"), content, custom=custom)  # type: ignore[arg-type]
+    parts = read_parts(output, unknown) if output != "" else ()
+    return ToolResult(text_at(item, "call_id"), tuple([_result_part(part) for part in parts]), custom=custom)
+
+
+def _result_part(part: Part) -> Text | Image | Document:
+    match part:
+        case Text() | Image() | Document():
+            return part
+        case Refusal():
+            return Text(part.text)
+        case Opaque():
+            # What a tool found is read by the model in any form.
+            return Text(_encode(part.value).decode())
+    raise Inexpressible(f"part:{type(part).__name__.lower()}", "input")
