@@ -251,7 +251,7 @@ def test_a_citation_without_places_covers_the_text_it_is_on() -> None:
         CitationAdded(Citation("https://example.com", "t")),
     )
     place = {"url": "https://example.com", "title": "t", "start_index": 3, "end_index": 6}
-    assert found[-1]["annotations"] == [{"type": "url_citation", "url_citation": place}]
+    assert found[-1]["annotations"] == [{"index": 0, "type": "url_citation", "url_citation": place}]
 
 
 def test_log_probabilities_follow_their_text() -> None:

@@ -48,7 +48,7 @@ class Failed(Exception):
 
 
 class Said(NamedTuple):
-    """One answer. `history` is what to send before the next user turn."""
+    """One answer. `history` is what to send before the next user turn, `document` the answer as the SDK has it."""
 
     text: str
     thought: str
@@ -56,6 +56,7 @@ class Said(NamedTuple):
     stop: str
     headers: dict[str, str]
     history: list[Any]
+    document: dict[str, Any]
 
 
 class Driver:
@@ -90,6 +91,7 @@ class Driver:
         schema: bool = False,
         stream: bool = False,
         limit: int = 4_096,
+        extra: dict[str, Any] | None = None,
     ) -> Said:
         """Send a conversation; a streamed answer is folded by the SDK's own helper."""
         raise NotImplementedError
@@ -131,8 +133,9 @@ class Chat(Driver):
         schema: bool = False,
         stream: bool = False,
         limit: int = 4_096,
+        extra: dict[str, Any] | None = None,
     ) -> Said:
-        fields: dict[str, Any] = {"model": model, "messages": history, "max_completion_tokens": limit}
+        fields: dict[str, Any] = {"model": model, "messages": history, "max_completion_tokens": limit, **(extra or {})}
         if tools:
             fields["tools"] = [{"type": "function", "function": {"name": "weather", "parameters": TOOL}}]
         if thinking:
@@ -141,14 +144,15 @@ class Chat(Driver):
             form = {"name": "place", "schema": TOOL, "strict": True}
             fields["response_format"] = {"type": "json_schema", "json_schema": form}
         if stream:
+            fields["stream_options"] = {"include_usage": True}
             async with self.client.chat.completions.stream(**fields) as events:
                 headers = dict(events._response.headers)
                 try:
                     async for _ in events:
                         pass
                     completion: Any = await events.get_final_completion()
-                except openai.LengthFinishReasonError as error:  # how this helper tells that the limit was reached
-                    completion = error.completion
+                except (openai.LengthFinishReasonError, openai.ContentFilterFinishReasonError):
+                    completion = events.current_completion_snapshot  # how this helper tells these two endings
         else:
             raw = await self.client.chat.completions.with_raw_response.create(**fields)
             completion, headers = await parsed(raw), dict(raw.headers)
@@ -156,7 +160,7 @@ class Chat(Driver):
 
     def _said(self, completion: Any, headers: dict[str, str], history: list[Any]) -> Said:
         choice = completion.choices[0]
-        message = choice.message.model_dump(exclude_none=True)
+        message = choice.message.model_dump(exclude_none=True, warnings=False)
         message.pop("parsed", None)
         for call in message.get("tool_calls", ()):
             call["function"].pop("parsed_arguments", None)
@@ -167,7 +171,15 @@ class Chat(Driver):
         ]
         thought = message.get("reasoning_content", "")
         text = message.get("content") or ""
-        return Said(text, thought, calls, choice.finish_reason, headers, [*history, message])
+        return Said(
+            text,
+            thought,
+            calls,
+            choice.finish_reason,
+            headers,
+            [*history, message],
+            completion.model_dump(warnings=False),
+        )
 
 
 class Responses(Driver):
@@ -207,9 +219,10 @@ class Responses(Driver):
         schema: bool = False,
         stream: bool = False,
         limit: int = 4_096,
+        extra: dict[str, Any] | None = None,
     ) -> Said:
         fields: dict[str, Any] = {"model": model, "input": history, "max_output_tokens": limit, "store": False}
-        fields["include"] = ["reasoning.encrypted_content"]
+        fields |= {"include": ["reasoning.encrypted_content"], **(extra or {})}
         if tools:
             fields["tools"] = [{"type": "function", "name": "weather", "parameters": TOOL, "strict": True}]
         if thinking:
@@ -233,7 +246,7 @@ class Responses(Driver):
         return self._said(response, headers, history)
 
     def _said(self, response: Any, headers: dict[str, str], history: list[Any]) -> Said:
-        items = [item.model_dump(exclude_none=True) for item in response.output]
+        items = [item.model_dump(exclude_none=True, warnings=False) for item in response.output]
         for item in items:
             item.pop("parsed_arguments", None)
             for part in item.get("content", ()) if isinstance(item.get("content"), list) else ():
@@ -242,7 +255,9 @@ class Responses(Driver):
         thoughts = [item for item in items if item["type"] == "reasoning"]
         thought = "".join(part["text"] for item in thoughts for part in item.get("summary", ()))
         stop = response.incomplete_details.reason if response.incomplete_details else response.status
-        return Said(response.output_text, thought, calls, stop, headers, [*history, *items])
+        return Said(
+            response.output_text, thought, calls, stop, headers, [*history, *items], response.model_dump(warnings=False)
+        )
 
 
 class Messages(Driver):
@@ -280,8 +295,9 @@ class Messages(Driver):
         schema: bool = False,
         stream: bool = False,
         limit: int = 4_096,
+        extra: dict[str, Any] | None = None,
     ) -> Said:
-        fields: dict[str, Any] = {"model": model, "messages": history, "max_tokens": limit}
+        fields: dict[str, Any] = {"model": model, "messages": history, "max_tokens": limit, **(extra or {})}
         if tools:
             fields["tools"] = [{"name": "weather", "input_schema": TOOL}]
         if thinking:
@@ -300,14 +316,16 @@ class Messages(Driver):
         return self._said(message, headers, history)
 
     def _said(self, message: Any, headers: dict[str, str], history: list[Any]) -> Said:
-        blocks = [block.model_dump(exclude_none=True) for block in message.content]
+        blocks = [block.model_dump(exclude_none=True, warnings=False) for block in message.content]
         for block in blocks:
             block.pop("parsed_output", None)
         text = "".join(block["text"] for block in blocks if block["type"] == "text")
         thought = "".join(block["thinking"] for block in blocks if block["type"] == "thinking")
         calls = [Call(block["name"], block["input"]) for block in blocks if block["type"] == "tool_use"]
         turn = {"role": "assistant", "content": blocks}
-        return Said(text, thought, calls, message.stop_reason, headers, [*history, turn])
+        return Said(
+            text, thought, calls, message.stop_reason, headers, [*history, turn], message.model_dump(warnings=False)
+        )
 
 
 DRIVERS: tuple[type[Driver], ...] = (Chat, Responses, Messages)

@@ -114,7 +114,7 @@ def read_text(surface: Surface, outgoing: Outgoing, body: bytes, told: Told) -> 
         reply.reported,
         reply.service_tier,
         _generated_bytes(reply),
-        dropped=(*outgoing.dropped, *encoded.dropped),
+        dropped=(*outgoing.dropped, *encoded.dropped, *reply.unknown),
     )
 
 

@@ -5,12 +5,9 @@ through canonical events. The relay sees no difference.
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from farebox.dialects.canonical.reply import ReplyEvent, SummaryDelta, TextDelta, Unknown
+from farebox.dialects.canonical.reply import MAX_UNKNOWN_NAMES, ReplyEvent, SummaryDelta, TextDelta, Unknown
 from farebox.dialects.port import Broken, Fate, StreamDecoder, StreamEncoder, StreamFold, Told
 from farebox.dialects.usage import Reported
-
-# Names of unknown events that are told per stream; more are a provider's noise.
-MAX_UNKNOWN_NAMES = 16
 
 
 class Passage(Protocol):

@@ -9,7 +9,7 @@ from farebox.dialects.anthropic_messages.citations import read_citation
 from farebox.dialects.anthropic_messages.finish import read_finish
 from farebox.dialects.anthropic_messages.seals import OWN
 from farebox.dialects.anthropic_messages.shape import Unknowns, Unreadable, plain_name
-from farebox.dialects.anthropic_messages.usage import merged, read_usage, tier_of
+from farebox.dialects.anthropic_messages.usage import counts_output, merged, read_usage, tier_of
 from farebox.dialects.canonical.parts import Opaque, Reasoning, Text, ToolCall
 from farebox.dialects.canonical.reply import (
     CitationAdded,
@@ -87,6 +87,7 @@ class MessagesDecoder:
 
     __slots__ = (
         *("_has_arguments", "_index", "_open", "_pieces", "_pieces_chars", "_report", "_started", "_stopped"),
+        "_unfinished",
         *("done", "reported", "service_tier"),
     )
 
@@ -95,6 +96,7 @@ class MessagesDecoder:
         self.reported: Reported = MISSING
         self.service_tier: str | None = None
         self._report: Any = None
+        self._unfinished = True
         self._started = False
         self._stopped = False
         self._open: Text | Reasoning | ToolCall | Opaque | None = None
@@ -129,7 +131,7 @@ class MessagesDecoder:
                 return self._stop()
             case "message_start":
                 self._started = True
-                self._take(event.message.usage if event.message is not None else None)
+                self._take(event.message.usage if event.message is not None else None, unfinished=True)
             case "message_delta":
                 self._take(event.usage)
                 return self._finish(event.delta)
@@ -144,9 +146,11 @@ class MessagesDecoder:
                 return [Unknown(plain_name(f"event:{event.type}"))]
         return []
 
-    def _take(self, report: Any) -> None:
+    def _take(self, report: Any, *, unfinished: bool = False) -> None:
         self._report = merged(self._report, report)
-        self.reported, self.service_tier = read_usage(self._report), tier_of(self._report)
+        self._unfinished = self._unfinished and (unfinished or not counts_output(report))
+        self.reported = read_usage(self._report, unfinished=self._unfinished)
+        self.service_tier = tier_of(self._report)
 
     # ── parts ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

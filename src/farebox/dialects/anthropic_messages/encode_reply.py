@@ -35,10 +35,11 @@ def encode_reply(reply: Reply, told: Told) -> Encoded:
         losses.add("foreign_reasoning")
         parts = parts[:-1]
     has_calls = any(isinstance(part, ToolCall) for part in reply.parts)
+    refused = any(isinstance(part, Refusal) for part in reply.parts)
     message = {
         **message_of(told),
         "content": [block for part in parts for block in _blocks(part, losses, told)],
-        "stop_reason": stop_reason(reply.finish, has_calls=has_calls),
+        "stop_reason": stop_reason(reply.finish, has_calls=has_calls, refused=refused),
         "stop_sequence": reply.stop_sequence,
         "usage": usage_of(reply.reported, reply.service_tier),
     }

@@ -56,6 +56,7 @@ class MessagesEncoder:
 
     __slots__ = (
         *("_call", "_finish", "_has_calls", "_index", "_kind", "_out", "_paragraph", "_reasoning", "_seals"),
+        "_refused",
         *("_seals_chars", "_shows_text", "_started", "_stop_sequence", "_told", "_waiting", "dropped"),
     )
 
@@ -73,7 +74,7 @@ class MessagesEncoder:
         self._waiting: list[str] = []
         self._paragraph = -1
         self._shows_text = False
-        self._has_calls = False
+        self._has_calls = self._refused = False
         self._finish: Finish | None = None
         self._stop_sequence: str | None = None
 
@@ -132,6 +133,7 @@ class MessagesEncoder:
                 for citation in part.citations:
                     self._citation(citation)
             case Refusal():
+                self._refused = True
                 self._open("text", {"type": "text", "text": ""})
                 self._text(part.text)
             case Reasoning():
@@ -269,7 +271,7 @@ class MessagesEncoder:
         """Why the model stopped, what it used, and the end marker. `facts` stand beside the counts."""
         self._begin()
         self._end_parts()
-        reason = stop_reason(self._finish, has_calls=self._has_calls)
+        reason = stop_reason(self._finish, has_calls=self._has_calls, refused=self._refused)
         delta = {"stop_reason": reason, "stop_sequence": self._stop_sequence}
         self._write("message_delta", delta=delta, usage={**usage_of(reported, service_tier), **facts})
         self._out.append(MESSAGE_STOP)

@@ -25,8 +25,11 @@ def read_finish(reason: str) -> Finish | None:
     return Finish.PAUSE if reason == _COMPACTION else _READ.get(reason)
 
 
-def stop_reason(finish: Finish | None, *, has_calls: bool) -> str:
-    """Clients run the tools only after `tool_use`, whatever the provider said; where it said nothing, it is the end."""
+def stop_reason(finish: Finish | None, *, has_calls: bool, refused: bool) -> str:
+    """Clients run the tools only after `tool_use`, whatever the provider said; where it said nothing, it is the end.
+    `refused`: the answer is a refusal, which is a part elsewhere and a reason here."""
     if finish in (None, Finish.END) and has_calls:
         return "tool_use"
+    if finish in (None, Finish.END) and refused:
+        return "refusal"
     return _WRITTEN[finish or Finish.END]

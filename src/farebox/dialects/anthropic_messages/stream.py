@@ -7,7 +7,7 @@ import msgspec
 
 from farebox.dialects.anthropic_messages.answer import bytes_of
 from farebox.dialects.anthropic_messages.events import MESSAGE_STOP
-from farebox.dialects.anthropic_messages.usage import merged, read_usage, tier_of
+from farebox.dialects.anthropic_messages.usage import counts_output, merged, read_usage, tier_of
 from farebox.dialects.port import Fate, Told
 from farebox.dialects.sse import data_of
 from farebox.dialects.usage import MISSING, Reported
@@ -58,6 +58,7 @@ class MessagesFold:
         "_started",
         "_stop_event",
         "_stopped",
+        "_unfinished",
         "delivered_bytes",
         "done",
         "reported",
@@ -70,6 +71,7 @@ class MessagesFold:
         self.reported: Reported = MISSING
         self.service_tier: str | None = None
         self._report: Any = None
+        self._unfinished = True
         self._started = False
         self._stopped = False
         self._stop_event = MESSAGE_STOP
@@ -92,7 +94,7 @@ class MessagesFold:
             self.delivered_bytes += bytes_of(delta.text) + bytes_of(delta.partial_json) + bytes_of(delta.thinking)
         elif kind == "message_start":
             self._started = True
-            self._take(_start.decode(data).message.usage)
+            self._take(_start.decode(data).message.usage, unfinished=True)
         elif kind == "message_delta":
             end = _end.decode(data)
             self._stopped = self._stopped or end.delta.stop_reason is not None
@@ -104,9 +106,11 @@ class MessagesFold:
             return Fate.BROKEN
         return Fate.RELAY
 
-    def _take(self, report: Any) -> None:
+    def _take(self, report: Any, *, unfinished: bool = False) -> None:
         self._report = merged(self._report, report)
-        self.reported, self.service_tier = read_usage(self._report), tier_of(self._report)
+        self._unfinished = self._unfinished and (unfinished or not counts_output(report))
+        self.reported = read_usage(self._report, unfinished=self._unfinished)
+        self.service_tier = tier_of(self._report)
 
     def complete(self, choices: int) -> bool:
         """Whether the answer came whole: its end marker after a beginning, or why the model stopped."""

@@ -35,14 +35,19 @@ def merged(before: Any, report: Any) -> Any:
     return {**before, **kept} if isinstance(before, dict) else kept
 
 
-def read_usage(report: Any) -> Reported:
-    """Read a decoded `usage` object. Explicit zeros are a report like any other."""
+def counts_output(report: Any) -> bool:
+    """Whether a report says how much was written."""
+    return isinstance(report, dict) and report.get("output_tokens") is not None
+
+
+def read_usage(report: Any, *, unfinished: bool = False) -> Reported:
+    """Read a decoded `usage` object. Explicit zeros are a report like any other. `unfinished`: the answer goes on."""
     if report is None:
         return MISSING
     if not isinstance(report, dict):
         return MALFORMED
     try:
-        return Reported(_usage(report))
+        return Reported(_usage(report), unfinished=unfinished)
     except Nonsense:
         return MALFORMED
 

@@ -7,6 +7,9 @@ import msgspec
 from farebox.dialects.canonical.parts import Citation, Json, Part, Reasoning, Refusal, Text, ToolCall
 from farebox.dialects.usage import MISSING, Reported
 
+# Names of unknown things that are told per answer; more are a provider's noise.
+MAX_UNKNOWN_NAMES = 16
+
 
 class Finish(StrEnum):
     """Why the model stopped."""
@@ -24,7 +27,8 @@ class Finish(StrEnum):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """A whole answer: one choice (a call with more is only relayed between equal dialects).
 
-    `logprobs` is OpenAI's list of token objects, as decoded JSON. `finish` None: the provider did not say.
+    `logprobs` is OpenAI's list of token objects, as decoded JSON. `finish` None: the provider did not say. `unknown`
+    names what its reader did not understand: it cannot be carried into another dialect and is named as dropped.
     """
 
     parts: tuple[Part, ...]
@@ -33,6 +37,7 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     reported: Reported = MISSING
     service_tier: str | None = None
     logprobs: Json = None
+    unknown: tuple[str, ...] = ()
 
 
 class PartStarted(msgspec.Struct, frozen=True, gc=False):
@@ -103,6 +108,7 @@ class ReplyFold:
         self.finish: Finish | None = None
         self.stop_sequence: str | None = None
         self.logprobs: list[Json] = []
+        self.unknown: set[str] = set()
         self._open: Part | None = None
         self._texts: list[str] = []
         self._seals: list[str] = []
@@ -133,7 +139,8 @@ class ReplyFold:
                 self._close()
                 self.finish, self.stop_sequence = event.finish, event.stop_sequence
             case Unknown():
-                pass
+                if len(self.unknown) < MAX_UNKNOWN_NAMES:
+                    self.unknown.add(event.name)
 
     def _close(self) -> None:
         part, text, seal = self._open, "".join(self._texts), "".join(self._seals)
@@ -168,4 +175,5 @@ class ReplyFold:
             reported=reported,
             service_tier=service_tier,
             logprobs=self.logprobs or None,
+            unknown=tuple(sorted(self.unknown)),
         )

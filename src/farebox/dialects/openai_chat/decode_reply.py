@@ -6,11 +6,11 @@ import msgspec
 
 from farebox.base.errors import Problem
 from farebox.dialects.canonical.parts import Part, ToolCall
-from farebox.dialects.canonical.reply import Reply
+from farebox.dialects.canonical.reply import MAX_UNKNOWN_NAMES, Reply
 from farebox.dialects.openai_chat.answer import FAILED_REASONS, read_tier
 from farebox.dialects.openai_chat.finish import read_finish
-from farebox.dialects.openai_chat.message import read_assistant
-from farebox.dialects.openai_chat.shape import Unreadable
+from farebox.dialects.openai_chat.message import ASSISTANT_FIELDS, read_assistant
+from farebox.dialects.openai_chat.shape import Unreadable, plain_name
 from farebox.dialects.openai_chat.usage import read_usage
 
 
@@ -59,7 +59,14 @@ def reply_of(choice: _Choice, parts: list[Part], answer: _Body) -> Reply:
         reported=read_usage(answer.usage),
         service_tier=read_tier(answer.service_tier),
         logprobs=tokens_of(choice.logprobs),
+        unknown=tuple(sorted(f"field:{plain_name(name)}" for name in _unknown_of(choice.message or {})))[
+            :MAX_UNKNOWN_NAMES
+        ],
     )
+
+
+def _unknown_of(message: dict[str, Any]) -> list[str]:
+    return [name for name, value in message.items() if name not in ASSISTANT_FIELDS and value not in (None, "", [])]
 
 
 def tokens_of(logprobs: Any) -> list[Any] | None:

@@ -39,6 +39,7 @@ class ChatEncoder:
     __slots__ = (
         "_calls",
         "_chars",
+        "_citations",
         "_head",
         "_open",
         "_paragraph",
@@ -60,7 +61,7 @@ class ChatEncoder:
         self._said = False  # whether the open reasoning has text
         self._seal = ""
         self._paragraph = -1
-        self._calls = -1
+        self._calls = self._citations = -1
         self._thoughts = -1
         self._chars = self._part_start = 0
         self._head = b"data: " + _encode(_envelope(told))[:-1] + b',"choices":[{"index":0,"delta":'
@@ -181,7 +182,9 @@ class ChatEncoder:
         if entry is None:
             self.dropped.add("citations")
             return b""
-        return self._chunk({"annotations": [entry]})
+        self._citations += 1
+        # The official SDK's accumulator merges lists of later chunks by an `index`, and refuses one without.
+        return self._chunk({"annotations": [{"index": self._citations, **entry}]})
 
     def _end(self) -> bytes:
         part, self._open = self._open, None
