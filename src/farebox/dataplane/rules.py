@@ -79,10 +79,21 @@ def judge(facts: Facts) -> Verdict:
     if facts.ending in _RELEASED:
         rule, count_request = _RELEASED[facts.ending]
         return Verdict(rule, "D", None, _possible_cost(facts), count_request)
-    if facts.reported.usage is not None and facts.reported.basis == "reported":
-        usage = facts.reported.usage
+    usage = facts.reported.usage
+    if usage is not None and facts.reported.basis == "reported" and not _says_too_little(facts, usage):
         return Verdict(_CHARGED[facts.ending], "A", usage, usage, True)
     return _estimate(facts)
+
+
+def _says_too_little(facts: Facts, usage: Usage) -> bool:
+    """Whether a report that came before the answer's end counts less than what was delivered since."""
+    return facts.reported.unfinished and _grown(usage, facts, BYTES_PER_TOKEN_FOR_CHARGES) is not usage
+
+
+def _grown(usage: Usage, facts: Facts, bytes_per_token: int) -> Usage:
+    """A usage whose output is at least that of the delivered bytes."""
+    missing = -(-facts.delivered_bytes // bytes_per_token) - usage.total_output_tokens
+    return usage if missing <= 0 else msgspec.structs.replace(usage, output_tokens=usage.output_tokens + missing)
 
 
 def _estimate(facts: Facts) -> Verdict:
@@ -100,6 +111,9 @@ def _estimate(facts: Facts) -> Verdict:
     else:
         rule = "client_left_estimated"
     known = facts.reported.usage
+    if known is not None and facts.reported.unfinished:
+        charged = _grown(known, facts, BYTES_PER_TOKEN_FOR_CHARGES)
+        return Verdict(rule, "C", charged, _grown(known, facts, BYTES_PER_TOKEN_FOR_COSTS), True)
     if known is not None:
         return Verdict(rule, "C", known, _taken_high(known), True)
     low = estimated_usage(facts.prompt_bytes, facts.delivered_bytes, bytes_per_token=BYTES_PER_TOKEN_FOR_CHARGES)
@@ -117,8 +131,9 @@ def _taken_high(usage: Usage) -> Usage:
 def _possible_cost(facts: Facts) -> Usage | None:
     if not facts.may_have_cost:
         return None
-    if facts.reported.usage is not None:
-        return facts.reported.usage
+    known = facts.reported.usage
+    if known is not None:
+        return _grown(known, facts, BYTES_PER_TOKEN_FOR_COSTS) if facts.reported.unfinished else known
     return estimated_usage(facts.prompt_bytes, facts.delivered_bytes, bytes_per_token=BYTES_PER_TOKEN_FOR_COSTS)
 
 
