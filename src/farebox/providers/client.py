@@ -5,6 +5,7 @@ Nothing of the client's headers goes upstream and nothing of the provider's head
 
 import asyncio
 import contextlib
+import io
 from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
 from typing import NamedTuple, Protocol
@@ -27,6 +28,8 @@ KEEP_ALIVE_SECONDS = 4.0
 MAX_ERROR_BODY_BYTES = 65_536
 
 
+# Above it, aiohttp warns of bodies that are sent in one piece.
+LARGE_BODY_BYTES = 1_000_000
 # Providers times paths in use at once; a catalog that changes them this often starts anew.
 MAX_TARGETS = 256
 
@@ -189,9 +192,10 @@ class UpstreamClient:
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=waits.connect)
         try:
             async with asyncio.timeout(waits.first_byte) as guard:
-                data: bytes | AsyncIterator[bytes]
+                data: bytes | io.BytesIO | AsyncIterator[bytes]
                 if isinstance(body, bytes):
-                    data = body
+                    # What is large goes out piece by piece, so that other calls come between.
+                    data = body if len(body) < LARGE_BODY_BYTES else io.BytesIO(body)
                 else:
                     headers, data = _upload_headers(headers, body), _watched(body, guard, waits.first_byte)
                 response = await self._session.post(
