@@ -10,6 +10,7 @@ Several workers are several applications with boot ids and ports of their own on
 import asyncio
 import contextlib
 import dataclasses
+import io
 import socket
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any
@@ -166,7 +167,8 @@ class Customer:
 
     def post(self, path: str, body: Any, *, worker: int = 0, headers: Mapping[str, str] | None = None) -> Any:
         """POST JSON (or bytes as they are)."""
-        data = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        raw = body if isinstance(body, bytes) else msgspec.json.encode(body)
+        data = raw if len(raw) < 1_000_000 else io.BytesIO(raw)  # aiohttp warns of more in one piece
         all_headers = {**self.headers, "content-type": "application/json", **(headers or {})}
         url = self.gateway.workers[worker].url + path
         return self.gateway.session.post(url, data=data, headers=all_headers, allow_redirects=False)
