@@ -43,7 +43,13 @@ texts = st.text(max_size=12)
 words = st.text(min_size=1, max_size=12)
 names = st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True)
 base64s = st.binary(min_size=1, max_size=9).map(lambda data: base64.b64encode(data).decode())
-leaves = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False, width=16) | texts
+leaves = (
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53), 2**53)
+    | st.floats(allow_nan=False, allow_infinity=False, width=16)
+    | texts
+)
 jsons = st.recursive(leaves, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(names, inner, max_size=2))
 objects = st.dictionaries(names, jsons, max_size=3)
 arguments = st.builds(json.dumps, objects)
