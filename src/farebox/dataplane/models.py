@@ -1,8 +1,8 @@
 """`GET /v1/models`: what a key may ask for, and whether it can be served now. Nothing of the operator's insides.
 
 One list in the shapes that clients ask for: OpenAI's; Anthropic's when `anthropic-version` is sent; OpenAI's with an
-empty `models` beside it, without which Codex reports an error, when `client_version` is in the query. Sources: the types
-of the official SDKs; Codex's `ModelInfo` as its client decodes it.
+empty `models` beside it, without which Codex reports an error, when `client_version` is in the query. Sources: the
+types of the official SDKs; Codex's `ModelInfo` as its client decodes it.
 """
 
 from hashlib import blake2b

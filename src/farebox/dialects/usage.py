@@ -17,8 +17,8 @@ Basis = Literal["reported", "counted", "estimated"]
 
 class Reported(msgspec.Struct, frozen=True, gc=False):
     """What a provider said it used: `usage` is None when it said nothing (`missing`) or nonsense (`malformed`), and
-    nothing better than bytes is known. `basis` says whose word it is. `unfinished`: it was told before the answer's end,
-    so its output is only a beginning."""
+    nothing better than bytes is known. `basis` says whose word it is. `unfinished`: it was told before the answer's
+    end, so its output is only a beginning."""
 
     usage: Usage | None
     malformed: bool = False
