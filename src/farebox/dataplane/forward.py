@@ -179,7 +179,8 @@ class Forwarding:
         if kind.may_have_cost:
             self._accrue()
         if kind.timed_out:
-            problem = Problem("upstream_timeout", "The provider did not answer in time; the reservation was released.")
+            message = "The provider did not answer in time; the reservation was released. Send it again."
+            problem = Problem("upstream_timeout", message)
             self._failure = CallFailed(Ending.TIMED_OUT, problem)
         else:
             self._failure = CallFailed(Ending.FAILED, _exception())
@@ -253,7 +254,7 @@ class Forwarding:
 
 
 def _exception() -> Problem:
-    return Problem("upstream_exception", "The provider failed; the reservation was released.")
+    return Problem("upstream_exception", "The provider failed; the reservation was released. Send it again.")
 
 
 def _limited(retry_after_seconds: int | None) -> Problem:

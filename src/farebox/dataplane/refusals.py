@@ -85,7 +85,9 @@ def _balance(refusal: Refusal, top_up_url: str) -> Problem:
         message = f"{needs}, and ${facts['held_usd']} is held by running calls. Try again when they have settled."
         return Problem("balance_held", message, facts=facts, retry_after_seconds=BALANCE_RETRY_SECONDS)
     where = f" at {top_up_url}" if top_up_url else ""
-    return Problem("insufficient_balance", f"{needs}. Top up{where}, or lower `max_tokens`.", facts=facts)
+    # Many programs show this text alone, and the field has another name on each surface.
+    less = ", or ask for less, such as a lower output limit" if refusal.available_nanos > 0 else ""
+    return Problem("insufficient_balance", f"{needs}. Top up{where}{less}.", facts=facts)
 
 
 def _claim(refusal: Refusal) -> Problem:

@@ -56,6 +56,8 @@ EVENTS = Framing(
     content_type=lambda _: b"text/event-stream; charset=utf-8",
     tells_errors=True,
 )
+# Most programs show an error's message alone, so it says what to do.
+_RELEASED = "the reservation was released. Send it again."
 _STREAM_HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 
 
@@ -380,8 +382,8 @@ def _expire(timeout: asyncio.Timeout | None) -> None:
 
 def _cut_problem(kind: FailureKind) -> Problem:
     if kind.timed_out:
-        return Problem("upstream_timeout", "The provider went silent mid-answer; the reservation was released.")
-    return Problem("upstream_exception", "The provider's answer broke off; the reservation was released.")
+        return Problem("upstream_timeout", f"The provider went silent mid-answer; {_RELEASED}")
+    return Problem("upstream_exception", f"The provider's answer broke off; {_RELEASED}")
 
 
 __all__ = ["CallFailed", "Relay"]

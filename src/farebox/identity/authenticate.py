@@ -10,6 +10,8 @@ from farebox.identity.model import SCOPES, KeyRecord
 from farebox.storage.errors import DatabaseUnavailable
 
 _BEARER = b"bearer "
+# Most programs show a message alone, so it says what to do.
+_ANOTHER = "Copy it again, use another one, or make a new one."
 
 
 def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
@@ -43,7 +45,7 @@ async def authenticate(
     try:
         key_hash = read_secret(key_prefix, credential_of(headers))
     except MalformedKey as error:
-        raise _invalid(error.reason, f"This is not a key of this gateway: {error}.") from None
+        raise _invalid(error.reason, f"This is not a key of this gateway: {error}. {_ANOTHER}") from None
     found = cache.get(key_hash)
     if isinstance(found, Miss):
         try:
@@ -56,13 +58,13 @@ async def authenticate(
 
 def _usable(key: KeyRecord | None, now_micros: int) -> KeyRecord:
     if key is None:
-        raise _invalid("unknown", "No such key was ever made here.")
+        raise _invalid("unknown", f"No such key was ever made here. {_ANOTHER}")
     if not key.active:
-        raise _invalid("revoked", "This key was revoked.")
+        raise _invalid("revoked", f"This key was revoked. {_ANOTHER}")
     if not key.workspace_active:
         raise _invalid("revoked", "The workspace of this key is suspended; ask the operator.")
     if key.expires_at is not None and key.expires_at <= now_micros:
-        raise _invalid("expired", f"This key expired at {rfc3339(key.expires_at)}.")
+        raise _invalid("expired", f"This key expired at {rfc3339(key.expires_at)}. {_ANOTHER}")
     return key
 
 

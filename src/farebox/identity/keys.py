@@ -38,7 +38,7 @@ def new_secret(prefix: str) -> str:
 def read_secret(prefix: str, text: str) -> bytes:
     """The SHA-256 of a key, under which it is stored. Raises MalformedKey without asking anybody."""
     if not text.startswith(prefix):
-        raise MalformedKey("the key does not start like a key of this gateway")
+        raise MalformedKey(f"its keys start with {prefix}")
     if len(text) != len(prefix) + RANDOM_LETTERS + CHECKSUM_LETTERS or not _LETTERS.issuperset(text[len(prefix) :]):
         raise MalformedKey("the key has a letter too many, too few or of another alphabet")
     if int(text[-CHECKSUM_LETTERS:].translate(_AS_DIGITS), 32) != _check_number(text[:-CHECKSUM_LETTERS]):
