@@ -57,3 +57,12 @@ async def test_a_provider_that_failed_is_worth_another_try(customer: Customer, s
         text = await response.text()
     assert response.status == 200
     assert "The provider's answer broke off; the reservation was released. Send it again." in text
+
+
+async def test_who_refers_to_items_is_told_how_to_send_them(customer: Customer) -> None:
+    """The AI SDK's default from the second turn on; its users never see the request."""
+    turns = [{"role": "user", "content": "hi"}, {"type": "item_reference", "id": "msg_1"}]
+    async with customer.post("/v1/responses", {"model": "gemini", "input": turns}) as response:
+        error = (await response.json())["error"]
+    assert response.status == 400 and error["param"] == "input[1]"
+    assert "providerOptions: {openai: {store: false}}" in error["message"]

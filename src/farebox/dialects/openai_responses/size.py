@@ -75,7 +75,8 @@ def _add_items(size: Size, items: list[Any], kinds: set[str]) -> None:
         if kind == "item_reference" or (kind is None and "role" not in item):
             message = (
                 "Items are not stored here, so a reference to one has no meaning. "
-                "Send `store: false` and every item of the conversation itself in `input`."
+                "Send `store: false` and every item of the conversation itself in `input`; "
+                "the AI SDK does both with `providerOptions: {openai: {store: false}}`."
             )
             raise Problem("invalid_request", message, param=f"input[{number}]")
         _add(size, item)
