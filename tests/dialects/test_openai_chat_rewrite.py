@@ -114,7 +114,7 @@ def test_fields_find_their_place() -> None:
     )
     del body["messages"], body["model"]
     assert body == {
-        "max_completion_tokens": 77,
+        "max_tokens": 77,
         "reasoning_effort": "low",
         "verbosity": "low",
         "response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {}, "strict": True}},

@@ -73,7 +73,7 @@ def input_ceiling_tokens(size: Size, model: Model) -> int:
     model's context is refused upstream."""
     tokens = size.text_bytes + model.template_overhead_tokens + size.messages * model.message_overhead_tokens
     tokens += model.tools_overhead_tokens if size.has_tools else 0
-    tokens += _media_tokens(size, model, "file")
+    tokens += sum(_media_tokens(size, model, kind) for kind in size.media if kind not in ("image", "audio"))
     return min(tokens, model.context_tokens)
 
 

@@ -18,6 +18,8 @@ from farebox.providers.client import Body
 
 # Names in the header that tells what was dropped; more would make it longer than some clients read.
 MAX_DROPPED_NAMES = 32
+# Of the name of a tool that is refused; a client can call it anything.
+MAX_TOOL_NAME_CHARS = 64
 
 
 class Outgoing(NamedTuple):
@@ -84,7 +86,7 @@ class TextSending:
         for tool in request.size.server_tools:
             # The provider bills each use, so without a ceiling there is no worst-case price.
             if tool not in self._model.server_tool_ceilings:
-                raise Inexpressible(f"server_tool:{tool}", "tools")
+                raise Inexpressible(f"server_tool:{tool[:MAX_TOOL_NAME_CHARS]}", "tools")
         path, defaults = upstream.target(edits.model, request.stream)
         headers = {**dict(defaults), **dict(request.headers)}
         target = Target(f"{path}?{request.query}" if request.query else path, tuple(headers.items()))

@@ -29,7 +29,8 @@ def read_request(body: bytes) -> Request:
         wants_usage=True,
         output_limit=output_limit_of(fields, OUTPUT_LIMIT_FIELD),
         choices=1,
-        service_tier=text_of(fields, "service_tier"),
+        # Fast mode is sold at prices of its own, as a tier: it is reported as one, too.
+        service_tier="fast" if text_of(fields, "speed") == "fast" else text_of(fields, "service_tier"),
         size=size_of(fields),
     )
 

@@ -14,6 +14,9 @@ _PROMPT_FIELDS = ("output_config", "output_format", "mcp_servers")
 # Tools that the client runs, and one that the provider runs without a bill of its own.
 CLIENT_TOOLS = frozenset({"bash", "browser_toolset", "computer", "computer_toolset", "custom", "memory", "text_editor"})
 _FREE_TOOLS = frozenset({"tool_search"})
+# Fields by which more is billed than the request shows: another model answers, at another price; servers are asked, and
+# what they say is input; the conversation lies at the provider and is read again.
+_BILLED_APART = {"fallbacks": "model_fallback", "mcp_servers": "mcp", "thread": "thread"}
 _VERSION = re.compile(r"_\d{8}$")
 _PLAIN_NAMES = {
     "mcp_toolset": "mcp",
@@ -58,9 +61,9 @@ def _measured(fields: Fields) -> Size:
     for name in _PROMPT_FIELDS:
         if name in fields and (value := bytes(fields[name])) != b"null":
             size.add_json(value)
-    if value_of(fields, "fallbacks"):
-        # Another model may answer, at a price that is not the asked model's.
-        kinds.add("model_fallback")
+    kinds.update(kind for name, kind in _BILLED_APART.items() if value_of(fields, name))
+    if value_of(fields, "inference_geo") not in (None, "global"):
+        kinds.add("inference_geo")
     size.server_tools = tuple(sorted(kinds))
     return size
 
