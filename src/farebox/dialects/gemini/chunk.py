@@ -92,8 +92,11 @@ def read_chunk(data: bytes) -> Chunk:
 
 
 def unknown_kinds(data: bytes) -> set[str]:
-    """The names of the kinds of part in a response that has one that is not known here."""
-    parts = _names.decode(data)["candidates"][0]["content"]["parts"]
+    """The names of the kinds of part in a response that has one that is not known here. Raises Broken."""
+    try:
+        parts = _names.decode(data)["candidates"][0]["content"]["parts"]
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Broken from error  # what is skipped above is not looked at: it need not be text
     return {plain(name) for part in parts for name in part if name not in _KNOWN}
 
 

@@ -40,7 +40,7 @@ from farebox.dialects.gemini.citations import (
 from farebox.dialects.gemini.finish import finish_of
 from farebox.dialects.gemini.logprobs import token_objects
 from farebox.dialects.gemini.media import part_of
-from farebox.dialects.gemini.usage import read_usage
+from farebox.dialects.gemini.usage import read_usage, tier_of
 from farebox.dialects.port import Broken
 from farebox.dialects.sse import data_of
 from farebox.dialects.usage import MISSING, Reported
@@ -139,6 +139,7 @@ class GeminiDecoder:
     def _bill(self, chunk: Chunk) -> None:
         if chunk.usage_metadata is not None:
             self._report = chunk.usage_metadata
+            self.service_tier = tier_of(self._report) or self.service_tier
         elif not self._searches:
             return
         self.reported = read_usage(self._report, len(self._searches))
@@ -146,8 +147,11 @@ class GeminiDecoder:
     def _candidate(self, candidate: Candidate, data: bytes) -> None:
         self._beside(candidate)
         parts = candidate.content.parts if candidate.content is not None else None
+        unknown = False
         for part in parts or ():
-            self._part(part, data)
+            unknown = not self._part(part) or unknown
+        if unknown:
+            self._out += [Unknown(f"part:{name}") for name in sorted(unknown_kinds(data))]
         if self._logprobs is not None and self._open == "text":
             self._out.append(LogprobsAdded(self._logprobs))
             self._logprobs = None
@@ -176,25 +180,29 @@ class GeminiDecoder:
         if candidate.url_context_metadata is not None:
             self._out.append(Unknown("field:url_context_metadata"))
 
-    def _part(self, part: Part, data: bytes) -> None:
-        signature = part.thought_signature or ""
+    def _part(self, part: Part) -> bool:
+        """Take one part; whether it is of a kind that is known here."""
+        signature, known = part.thought_signature or "", True
         if part.text is not None:
             if part.thought:
                 self._think(part.text, signature)
-                return
+                return True
             self._say(part.text)
         elif part.function_call is not None:
             self._call(part.function_call, signature)
-            return
+            return True
         elif part.inline_data is not None:
             if part.thought:
                 self._out.append(Unknown("part:thought_image"))
             else:
                 self._whole(part_of(part.inline_data.mime_type, part.inline_data.data))
-        elif self._own(part, data):
-            return
+        elif self._own(part):
+            return True
+        else:
+            known = False
         if signature:
             self._wait_with(signature)
+        return known
 
     def _think(self, text: str, signature: str) -> None:
         if not text and not signature:
@@ -242,7 +250,7 @@ class GeminiDecoder:
         said = f"{self._response_id}\0{self._calls}\0{name}\0{arguments}".encode()
         return f"call_{hashlib.blake2s(said, digest_size=12).hexdigest()}"
 
-    def _own(self, part: Part, data: bytes) -> bool:
+    def _own(self, part: Part) -> bool:
         """A part of the provider's own tools: whole and with its signature, for the next turn."""
         for kind, name in _OWN_PARTS:
             value = getattr(part, kind)
@@ -252,7 +260,6 @@ class GeminiDecoder:
                     whole["thoughtSignature"] = part.thought_signature
                 self._whole(Opaque("gemini", kind, whole))
                 return True
-        self._out += [Unknown(f"part:{name}") for name in sorted(unknown_kinds(data))]
         return False
 
     def _whole(self, part: Any) -> None:

@@ -6,12 +6,24 @@ count, never added to it. Counts that are zero may be absent. A model that works
 before, never less: of several reports the last one counts.
 """
 
+import re
 from typing import Any
 
 from farebox.base.usage import Usage
 from farebox.dialects.usage import MALFORMED, MISSING, Nonsense, Reported, count
 
 _Report = dict[str, Any]
+_TIER_NAME = re.compile(r"[A-Za-z0-9._-]{0,64}")
+UNREADABLE_TIER = "unreadable"
+
+
+def tier_of(report: Any) -> str | None:
+    """The service tier that a report names: the hosts write it in either case. What is no name becomes one that no
+    price knows: it is stored."""
+    value = report.get("serviceTier") if isinstance(report, dict) else None
+    if not isinstance(value, str) or value.lower() == "unspecified":
+        return None
+    return value.lower() if _TIER_NAME.fullmatch(value) else UNREADABLE_TIER
 
 
 def read_usage(report: Any, web_searches: int = 0) -> Reported:
