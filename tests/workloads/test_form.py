@@ -85,6 +85,19 @@ def test_whatever_comes_is_a_form_or_a_clear_refusal(tail: bytes, places: list[i
         assert with_model(pieces, b"") in data
 
 
+@pytest.mark.parametrize("line_end", [b"\n", b"\r", b"", b"x", b"\n\r", b"\r\n\n"])
+@pytest.mark.parametrize("before", [b"", b"RIFF", b"RIFF" * 40])
+@pytest.mark.parametrize("is_file", [True, False])
+def test_a_boundary_that_lenient_readers_would_see_is_refused(line_end: bytes, before: bytes, is_file: bool) -> None:
+    smuggled = b'--%s\nContent-Disposition: form-data; name="model"\n\ndearer' % BOUNDARY.encode()
+    content = before + line_end + smuggled
+    part: Part = File("file", content) if is_file else ("prompt", content.decode())
+    data = form(("model", "cheap"), part)
+    for step in (len(data), 1, 7):
+        with pytest.raises(Problem, match="inside a part"):
+            read([data[place : place + step] for place in range(0, len(data), step)])
+
+
 def test_one_byte_at_a_time_costs_no_more_than_the_bytes() -> None:
     data = form(("prompt", "x" * 20_000), ("model", "m"), File("file", bytes(20_000)))
     found, pieces = read([data[place : place + 1] for place in range(len(data))])

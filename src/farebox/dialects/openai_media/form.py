@@ -166,12 +166,19 @@ class Form:
         return self._pass(end + len(self._delimiter), self._after_delimiter)
 
     def _find_delimiter(self) -> int:
-        """Where the next delimiter begins, -1 while none is whole. What was searched once is not searched again."""
-        end = self._rest.find(self._delimiter, self._searched)
-        if end < 0:
+        """Where the next delimiter begins, -1 while none is whole. What was searched once is not searched again.
+
+        Some readers take the boundary after a lone line feed for a delimiter, too: to them a file could hold another
+        model's name or another `n`. No writer puts its boundary into a part, so one that stands there is refused.
+        """
+        found = self._rest.find(self._delimiter[2:], self._searched)
+        if found < 0:
             # One may have begun in the last bytes.
             self._searched = max(0, len(self._rest) - len(self._delimiter) + 1)
-        return end
+            return -1
+        if found < 2 or self._rest[found - 2 : found] != b"\r\n":
+            raise _malformed("its boundary stands inside a part")
+        return found - 2
 
     def _epilogue(self) -> bool:
         if not b"\r\n".startswith(self._rest):
