@@ -2,6 +2,8 @@
 
 The end marker and the usage event are withheld until the call is settled. Three tasks know a stream: the pump below,
 the watch on the client's disconnect (a server does not raise from `send` after one), and the ticker of `streams.py`.
+The pump is a task of its own because a task that wakes up resumes each of its waiting callers in turn: here once for
+each chunk, and the callers reach up to the server.
 """
 
 import asyncio
@@ -120,7 +122,7 @@ class Relay:
                 if response is None:
                     return Ending.CLIENT_LEFT
                 try:
-                    ending = await self._pump(response)
+                    ending = await asyncio.create_task(self._pump(response), name="pump")
                 finally:
                     self._note_fold()
                     response.close()
@@ -155,18 +157,20 @@ class Relay:
         self.passage = passage = self.sending.passage(self._forwarding.outgoing, self._told)
         try:
             async with asyncio.timeout(None) as self._guard:
-                async for chunk in response.chunks():
-                    self._heard_at = self._loop.time()
-                    if not await self._take(self._splitter.feed(chunk)):
+                splitter, now = self._splitter, self._loop.time
+                while chunk := await response.read():
+                    self._heard_at = now()
+                    body, whole = _fed(passage, splitter.feed(chunk))
+                    if body:
+                        await self._pass_on(body)
+                    if not whole:
                         return self._broken("garbage")
-                    if self._splitter.overflowed:
+                    if splitter.overflowed:
                         return self._ended_by(FailureKind.TOO_LARGE)
                     if passage.done:
                         break
-                if self._splitter.rest.strip() and not await self._take([self._splitter.rest + b"\n\n"]):
+                if not await self._finish_reading(passage):
                     return self._broken("garbage")
-                if rest := passage.close():
-                    await self._pass_on(rest)
         except TimeoutError:
             return self._ended_by(self._abort_kind)
         except UpstreamFailure as failure:
@@ -203,14 +207,18 @@ class Relay:
     def _complete(self) -> bool:
         return self.passage is not None and self.passage.complete(self._call.admission.choices)
 
-    async def _take(self, events: list[bytes]) -> bool:
-        """Fold events and pass on what the client may see; False when the stream has broken."""
-        passage = self.passage
-        assert passage is not None, "bytes come by a passage"
-        body, whole = _fed(passage, events)
-        if body:
-            await self._pass_on(body)
-        return whole
+    async def _finish_reading(self, passage: Passage) -> bool:
+        """The bytes are over: what they left behind counts too. False when the stream has broken."""
+        rest = self._splitter.rest
+        if rest.strip():
+            body, whole = _fed(passage, [rest + b"\n\n"])
+            if body:
+                await self._pass_on(body)
+            if not whole:
+                return False
+        if rest := passage.close():
+            await self._pass_on(rest)
+        return True
 
     async def _pass_on(self, body: bytes) -> None:
         if self._call.first_byte_at is None:
@@ -364,6 +372,11 @@ class Relay:
 
 def _fed(passage: Passage, events: list[bytes]) -> tuple[bytes, bool]:
     """What the client gets of these events, and whether none of them was broken."""
+    if len(events) == 1:
+        try:
+            return passage.feed(events[0]), True
+        except Broken:
+            return b"", False
     pieces, whole = [], True
     for event in events:
         try:
@@ -371,7 +384,7 @@ def _fed(passage: Passage, events: list[bytes]) -> tuple[bytes, bool]:
         except Broken:
             whole = False
             break
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces), whole
+    return b"".join(pieces), whole
 
 
 def _expire(timeout: asyncio.Timeout | None) -> None:

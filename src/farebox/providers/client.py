@@ -120,6 +120,7 @@ class UpstreamResponse:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self._response = response
+        self._content = response.content
         self.status = response.status
         self.content_type = response.content_type
 
@@ -145,10 +146,13 @@ class UpstreamResponse:
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises UpstreamFailure when the transfer is cut."""
-        content = self._response.content
+        while chunk := await self.read():
+            yield chunk
+
+    async def read(self) -> bytes:
+        """What has come of the body, at least a byte; empty at its end. Raises UpstreamFailure when it is cut."""
         try:
-            while chunk := await content.readany():
-                yield chunk
+            return await self._content.readany()
         except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
             raise UpstreamFailure(FailureKind.CUT) from error
 
