@@ -25,7 +25,8 @@ VALUES = st.text(max_size=40)
 NASTY = st.binary(max_size=60) | st.sampled_from(
     [b"\r\n--", f"\r\n--{BOUNDARY[:-1]}".encode(), b"\r\n\r\n", b"--", b""]
 )
-PARTS: st.SearchStrategy[Part] = st.tuples(NAMES, VALUES) | st.builds(File, NAMES, NASTY, st.just("audio/wav"))
+FILES = st.builds(File, st.sampled_from(["file", "image[]", "x"]), NASTY, st.just("audio/wav"))
+PARTS: st.SearchStrategy[Part] = st.tuples(NAMES, VALUES) | FILES
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:

@@ -224,6 +224,8 @@ MALFORMED = {
     "no end": form(("model", "hear"), File("file", b"x"))[:-8],
     "something after the end": form(("model", "hear"), File("file", b"x")) + b"more",
     "a model that is a file": form(File("model", b"hear")),
+    "a number that is a file": form(("model", "hear"), File("n", b"9"), File("file", b"x")),
+    "a name in other letters": form(("model", "hear"), ("Model", "dearer"), File("file", b"x")),
     "a name with an escape": form(("mo\\del", "hear"), File("file", b"x")),
     "an encoded part": form(("model", "hear")).replace(b'"model"', b'"model"\r\nContent-Transfer-Encoding: base64'),
     "a folded header": form(("model", "hear")).replace(b'"model"', b'"model"\r\n ; name="other"'),

@@ -12,6 +12,17 @@ from farebox.dialects.canonical.parts import DialectName
 
 Fields = dict[str, msgspec.Raw]
 
+# Names of fields that decide what a request holds and costs. Some providers read names without regard to case, so the
+# same name in other letters would be a second value of it: another model, more pictures, a longer text.
+DECIDING = frozenset(
+    {
+        *("model", "messages", "system", "instructions", "input", "prompt", "tools", "n", "stream", "stream_options"),
+        *("max_tokens", "max_completion_tokens", "max_output_tokens", "service_tier", "thinking", "modalities"),
+        *("size", "quality", "output_format", "frame_count", "partial_images", "svg", "image", "images", "mask"),
+        *("stream_format", "seconds", "file"),
+    }
+)
+
 _top = msgspec.json.Decoder(Fields)
 _any = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
@@ -71,10 +82,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def read_fields(body: bytes) -> Fields:
     """The top level of a request. Raises Problem `invalid_request`."""
     try:
-        return _top.decode(body)
+        fields = _top.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         # The decoder's message can quote a key of the body, so it is not passed on.
         raise Problem("invalid_request", "The body must be one JSON object.") from error
+    for name in fields:
+        refuse_lookalike(name)
+    return fields
+
+
+def refuse_lookalike(name: str) -> None:
+    """Raises Problem `invalid_request` for a field whose name is one of `DECIDING` in other letters."""
+    if name not in DECIDING and (meant := name.casefold()) in DECIDING:
+        raise Problem("invalid_request", f"Write `{meant}` in small letters.", param=meant)
 
 
 def value_of(fields: Mapping[str, msgspec.Raw], name: str) -> Any:

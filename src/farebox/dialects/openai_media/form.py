@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from farebox.base.errors import Problem
+from farebox.dialects.request import DECIDING, refuse_lookalike
 
 # Boundary, names and headers are short in every client there is.
 MAX_PART_HEADER_BYTES = 8_192
@@ -25,6 +26,8 @@ _DISPOSITION = re.compile(r'form-data((?:\s*;\s*[\w*-]+=(?:"(?:[^"\\]|\\.)*"|[^\
 _PARAMETER = re.compile(r';\s*([\w*-]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s";]+))')
 _HEADER = re.compile(r"([!-9;-~]+):([^\x00-\x08\x0a-\x1f\x7f]*)")
 _PLAIN_ENCODINGS = frozenset({"7bit", "8bit", "binary"})
+# Fields that decide what a form costs: some readers take their values from files as well.
+_NEVER_FILES: Final = DECIDING - {"file", "image", "images", "mask", "input"}
 
 
 class ModelPlace:
@@ -131,8 +134,8 @@ class Form:
             return False
         self._part = _read_part(bytes(self._rest[:end]))
         if self._part.is_file:
-            if self._part.name == "model":
-                raise _malformed("`model` is a file")
+            if self._part.name in _NEVER_FILES:
+                raise _malformed(f"`{self._part.name}` is a file")
             self.files.append(self._part.name)
         return self._pass(end + 4, self._file if self._part.is_file else self._field)
 
@@ -217,6 +220,7 @@ def _read_part(headers: bytes) -> _Part:
     name = values.get("name", "")
     if len(values) != len(parameters) or not name or "\\" in name or "name*" in values:
         raise _malformed("a part has no plain name")
+    refuse_lookalike(name)
     return _Part(name, "filename" in values or "filename*" in values)
 
 
