@@ -213,6 +213,12 @@ async def test_a_small_form_goes_to_the_next_route(customer: Customer, gateway: 
         ([("model", "hear"), ("model", "hear"), File("file", b"x")], "invalid_request", "model"),
         ([("model", "hear"), ("stream", "perhaps"), File("file", b"x")], "invalid_request", "stream"),
         ([("model", "hear"), ("prompt", "x" * 50_001), File("file", b"x")], "request_limit_exceeded", "prompt"),
+        # Sound that is somewhere else, or that some readers take from a text: nothing bounds how long it is.
+        ([("model", "hear")], "invalid_request", "file"),
+        ([("model", "hear"), ("file", "RIFF")], "invalid_request", "file"),
+        ([("model", "hear"), ("url", "https://a.example/long.mp3"), File("file", b"x")], "invalid_request", "file"),
+        ([("model", "hear"), ("FILE_URL", "https://a.example/long.mp3")], "invalid_request", "file"),
+        ([("model", "hear"), ("file_id[]", "file-1"), File("file", b"x")], "invalid_request", "file"),
     ],
 )
 async def test_what_cannot_be_written_down_is_refused_before_anything_is_held(

@@ -114,12 +114,12 @@ async def test_a_client_that_stops_sending_is_told_and_released(customer: Custom
     assert (await books(customer)).receipt.rule == "client_left_undelivered"
 
 
-@pytest.mark.parametrize("name", ["model", "stream"])
+@pytest.mark.parametrize("name", ["model", "stream", "url", "file_id[]"])
 async def test_what_decides_about_the_hold_may_not_follow_a_long_file(
     customer: Customer, raw: RawUpstream, name: str
 ) -> None:
     raw.script = answer
-    value = {"model": "hear:raw", "stream": "true"}[name]
+    value = {"model": "hear:raw", "stream": "true"}.get(name, "https://a.example/long.mp3")
     seen = await post(customer, form(("model", "hear:raw"), File("file", bytes(2_500_000)), (name, value)))
     assert (seen.status, seen.error["code"], seen.error["param"]) == (400, "invalid_request", name)
     assert await broke(raw)

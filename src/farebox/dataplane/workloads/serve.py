@@ -25,6 +25,7 @@ from farebox.dataplane.workloads.speech import read_speech_job
 from farebox.dataplane.workloads.texts import read_embeddings_job, read_moderation_job
 from farebox.dataplane.workloads.transcripts import read_transcript_form
 from farebox.dataplane.workloads.upload import FormReader, is_form, too_large
+from farebox.dialects.openai_media.transcripts import SOUND_ELSEWHERE
 from farebox.dialects.port import Target, Told
 from farebox.dialects.registry import CHAT, UPSTREAMS
 from farebox.dialects.translate import Passage
@@ -54,6 +55,7 @@ class Workload(NamedTuple):
 _LATE_FOR_PICTURES = frozenset(
     {"model", "prompt", "n", "size", "quality", "stream", "output_format", "frame_count", "svg", "svg[model]"}
 )
+_LATE_FOR_SOUND = SOUND_ELSEWHERE | {"model", "stream"}
 
 WORKLOADS: Final[Mapping[str, Workload]] = {
     "/embeddings": Workload("embeddings", "embedding", read_embeddings_job),
@@ -69,12 +71,8 @@ WORKLOADS: Final[Mapping[str, Workload]] = {
         keep_bytes=lambda bounds: bounds.max_buffered_upload_bytes,
     ),
     "/audio/speech": Workload("audio", "audio", read_speech_job, accept="*/*"),
-    "/audio/transcriptions": Workload(
-        "audio", "audio", None, read_transcript_form, late=frozenset({"model", "stream"}), accept="*/*"
-    ),
-    "/audio/translations": Workload(
-        "audio", "audio", None, read_transcript_form, late=frozenset({"model", "stream"}), accept="*/*"
-    ),
+    "/audio/transcriptions": Workload("audio", "audio", None, read_transcript_form, late=_LATE_FOR_SOUND, accept="*/*"),
+    "/audio/translations": Workload("audio", "audio", None, read_transcript_form, late=_LATE_FOR_SOUND, accept="*/*"),
 }
 
 

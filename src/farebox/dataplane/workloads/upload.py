@@ -88,7 +88,7 @@ class FormReader:
                 yield found
 
     def _check_order(self, name: str) -> None:
-        if name in self._late:
+        if name.casefold().removesuffix("[]") in self._late:
             message = f"`{name}` must come before the files of a form that is so long."
             raise Problem("invalid_request", message, param=name)
 

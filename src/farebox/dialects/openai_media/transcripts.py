@@ -26,6 +26,22 @@ MOST_BYTES_PER_SECOND = 192_000
 # Faster than anybody speaks for long.
 MOST_CHARACTERS_PER_SECOND = 25
 
+# By these vendors fetch the sound from somewhere else, or take it as a text: how long it is cannot be bounded then.
+SOUND_ELSEWHERE = frozenset(
+    {
+        "file",
+        "files",
+        "file_id",
+        "file_url",
+        "url",
+        "uri",
+        "audio",
+        "audio_url",
+        "audio_file",
+        "input_audio",
+        "media_url",
+    }
+)
 _TEXT_FORMATS = frozenset({"text", "srt", "vtt"})
 _TIME = re.compile(r"(?:(\d{1,3}):)?([0-5]\d):([0-5]\d)[.,](\d{3})")
 _CUE = re.compile(rf"^[ \t]*{_TIME.pattern}[ \t]+-->[ \t]+({_TIME.pattern})", re.MULTILINE)
@@ -65,6 +81,9 @@ def read_sound(form: Form) -> SoundAsked:
     model = form.value("model")
     if not model:
         raise Problem("invalid_request", "`model` must be the id of a model.", param="model")
+    elsewhere = [name for name in form.fields if name.casefold().removesuffix("[]") in SOUND_ELSEWHERE]
+    if elsewhere or (form.ended and not form.files):
+        raise Problem("invalid_request", "Send the sound itself: a part `file` with a `filename`.", param="file")
     wanted = form.value("stream")
     stream = _SWITCH.get(wanted.lower() if wanted else wanted)
     if stream is None:
