@@ -21,8 +21,10 @@ def _event(*parts: Any, **usage: Any) -> bytes:
 
 @pytest.mark.parametrize(
     ("said", "tier"),
-    [("priority", "priority"), ("PRIORITY", "priority"), ("flex", "flex"), ("unspecified", None), (None, None)]
-    + [(7, None), ("a tier\n", "unreadable")],
+    [
+        *(("priority", "priority"), ("PRIORITY", "priority"), ("flex", "flex"), ("unspecified", None)),
+        *((None, None), (7, None), ("a tier\n", "unreadable")),
+    ],
 )
 def test_the_tier_that_was_billed_is_read(said: Any, tier: str | None) -> None:
     event = _event({"text": "hi"}, serviceTier=said)

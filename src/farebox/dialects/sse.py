@@ -7,6 +7,8 @@ import re
 
 # Two line ends, each whole: the halves of one CRLF are not two.
 _BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
+# Of the longest end of an event (CRLF CRLF), all but the last byte.
+_END_BYTES = 3
 
 
 class EventSplitter:
@@ -16,16 +18,26 @@ class EventSplitter:
     cut into chunks makes no difference to the events.
     """
 
-    __slots__ = ("_max_event_bytes", "_rest", "overflowed")
+    __slots__ = ("_held", "_held_bytes", "_last", "_max_event_bytes", "_rest", "overflowed")
 
     def __init__(self, max_event_bytes: int) -> None:
         self._rest = b""
+        self._held: list[bytes] = []  # what came after `_rest` and ends no event: a large one is put together once
+        self._held_bytes = 0
+        self._last = b""  # the last bytes of all this, as many as the beginning of an end can have
         self._max_event_bytes = max_event_bytes
         self.overflowed = False
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events that this chunk completes, up to one that is too large."""
-        data = self._rest + chunk if self._rest else chunk
+        if self._rest and not _ends_event(seen := self._last + chunk):
+            self._held.append(chunk)
+            self._held_bytes += len(chunk)
+            self._last = seen[-_END_BYTES:]
+            self.overflowed = len(self._rest) + self._held_bytes > self._max_event_bytes
+            return []
+        data = self.rest + chunk if self._rest else chunk
+        self._held, self._held_bytes = [], 0
         if b"\r" in data:
             events, self._rest = _split_any(data)
         elif data.endswith(b"\n\n") and data.find(b"\n\n") == len(data) - 2:
@@ -33,6 +45,7 @@ class EventSplitter:
         else:
             *whole, self._rest = data.split(b"\n\n")
             events = [event + b"\n\n" for event in whole]
+        self._last = self._rest[-_END_BYTES:]
         most = self._max_event_bytes
         if len(data) > most:
             for number, event in enumerate(events):
@@ -45,7 +58,11 @@ class EventSplitter:
     @property
     def rest(self) -> bytes:
         """What came after the last whole event."""
-        return self._rest
+        return b"".join((self._rest, *self._held)) if self._held else self._rest
+
+
+def _ends_event(data: bytes) -> bool:
+    return _BLANK_LINE.search(data) is not None if b"\r" in data else b"\n\n" in data
 
 
 def _split_any(data: bytes) -> tuple[list[bytes], bytes]:
