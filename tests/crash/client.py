@@ -69,9 +69,13 @@ class Client:
         return self._call_id
 
     async def chat(self, *, stream: bool, name: str | None = None, **directives: Any) -> Told:
-        """One paid call; `name` is its Idempotency-Key. Never raises; a call that hangs is told as status -1."""
-        body: dict[str, Any] = {"model": "plain", "messages": [{"role": "user", "content": "hello"}]}
-        body |= {"max_tokens": 200, "sandbox": directives}
+        """One paid call, every other one to a provider of another dialect; `name` is its Idempotency-Key. Never raises;
+        a call that hangs is told as status -1."""
+        # A named call keeps its model when it is repeated.
+        number = self.calls if name is None else sum(name.encode())
+        model = "translated" if number % 2 else "plain"
+        content = f"hello [[sandbox {json.dumps(directives)}]]"
+        body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": content}], "max_tokens": 200}
         if stream:
             body |= {"stream": True, "stream_options": {"include_usage": True}}
         headers = {} if name is None else {"idempotency-key": name}

@@ -56,6 +56,21 @@ max_output_tokens = 1_000
 [routes."one/plain"]
 cost  = {{ input = "0.50", output = "2.50" }}
 price = {{ input = "1.00", output = "5.00" }}
+
+[providers.other]
+display_name = "Another dialect"
+base_url     = "{base_url}"
+api_key_env  = "{key_variable}"
+dialects     = ["anthropic_messages"]
+
+[models.translated]
+display_name      = "Translated"
+context_tokens    = 200_000
+max_output_tokens = 1_000
+
+[routes."other/translated"]
+cost  = {{ input = "0.50", output = "2.50" }}
+price = {{ input = "1.00", output = "5.00" }}
 """
 
 
