@@ -44,6 +44,7 @@ async def test_a_wrong_key_says_what_to_do(customer: Customer, surface: str) -> 
         said = await _message(customer, surface, authorization=f"Bearer {wrong}")
         assert said.startswith("This is not a key of this gateway") and said.endswith("or make a new one.")
     assert "its keys start with fbx_" in said
+    assert "`x-api-key: …`" in await _message(customer, surface, authorization="Bearer ")
     await customer.revoke()
     assert (await _message(customer, surface)).endswith("or make a new one.")
 

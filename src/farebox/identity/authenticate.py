@@ -31,7 +31,7 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
     if found := bearer or api_key:
         return found.decode("latin-1")
     message = "The Authorization header is not `Bearer …`." if other_scheme else "The request has no API key."
-    raise Problem("missing_api_key", message)
+    raise Problem("missing_api_key", f"{message} Send your key as `Authorization: Bearer …` or `x-api-key: …`.")
 
 
 async def authenticate(
