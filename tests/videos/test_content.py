@@ -8,11 +8,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from farebox.base.clock import MICROS_PER_SECOND
 from farebox_sandbox.process import RunningSandbox
 from tests.database import TestCluster
 from tests.gateway import RunningGateway, serve_gateway, until
 from tests.videos.conftest import QUICK
 from tests.videos.films import Films, films_of, prompt
+from tests.videos.shop import SECOND
 
 BOTH = pytest.mark.parametrize("model", ["film", "veo"])
 ENDED = {"completed", "failed"}
@@ -145,6 +147,18 @@ api_key_env   = "FAREBOX_TEST_RAW_KEY"
 video_dialect = "veo"
 auth          = "x-goog-api-key"
 
+[providers.raw-open]
+display_name  = "raw-open"
+base_url      = "{url}/v1"
+
+[models.raw-open]
+display_name = "raw-open"
+workload     = "video"
+
+[routes."raw-open/raw-open"]
+price = {{ per_second_video = "0.10" }}
+cost  = {{ per_second_video = "0.05" }}
+
 [models.raw]
 display_name = "raw"
 workload     = "video"
@@ -156,18 +170,22 @@ cost  = {{ per_second_video = "0.05" }}
 
 
 class Raw:
-    """A provider in Google's form whose film is wherever the test says, and a neighbour that nobody should ask."""
+    """A provider whose film is wherever the test says (Google's form) or gone when the test says (OpenAI's), and a
+    neighbour that nobody should ask."""
 
     def __init__(self) -> None:
         self.uri = ""
         self.redirect = ""
+        self.expires_at = 0
         self.asked: list[tuple[str, str | None, str | None]] = []  # path, key, range
         self.strange: list[str] = []
         self.url = self.elsewhere = ""
 
     async def _provider(self, request: web.Request) -> web.StreamResponse:
         if request.method == "POST":
-            return web.json_response({"name": "models/raw/operations/one"})
+            return web.json_response({"name": "models/raw/operations/one", "id": "one"})
+        if request.path == "/v1/videos/one":
+            return web.json_response({"id": "one", "status": "completed", "expires_at": self.expires_at})
         if "operations" in request.path:
             answer = {"generateVideoResponse": {"generatedSamples": [{"video": {"uri": self.uri}}]}}
             return web.json_response({"name": "models/raw/operations/one", "done": True, "response": answer})
@@ -230,12 +248,29 @@ async def test_nobody_else_is_asked_whatever_a_provider_says(raw: tuple[Raw, Run
             "file:///etc/passwd",
             "//169.254.169.254/latest",
         ):
+            # Nobody can have such a film, so nobody pays for it.
             upstream.uri = uri
             video_id = await made(films, model="raw")
-            assert (await fetch(films, video_id))[0] == 502, uri
+            assert (await fetch(films, video_id))[0] == 404, uri
+            receipt = await films.receipt(video_id)
+            cost = (receipt.rule, receipt.call.charge_nanos, receipt.operator.cost_nanos)
+            assert cost == ("job_failed", 0, 2 * SECOND), uri
         upstream.uri = f"{upstream.url}/v1/files/moved"
         for target in (f"{upstream.elsewhere}/internal", "http://169.254.169.254/", "/v1/files/moved", ""):
             upstream.redirect = target
             video_id = await made(films, model="raw")
             assert (await fetch(films, video_id))[0] == 502, target
     assert upstream.strange == []
+
+
+@pytest.mark.parametrize(("lasting_seconds", "rule"), [(-1, "job_expired"), (3_600, "job_completed")])
+async def test_a_film_that_was_gone_before_anybody_could_fetch_it_is_not_charged(
+    raw: tuple[Raw, RunningGateway], lasting_seconds: int, rule: str
+) -> None:
+    upstream, gateway = raw
+    upstream.expires_at = gateway.clock() // MICROS_PER_SECOND + lasting_seconds
+    async with films_of(await gateway.new_customer()) as films:
+        video_id = await made(films, model="raw-open")
+        receipt = await films.receipt(video_id)
+    charged = 4 * SECOND if rule == "job_completed" else 0
+    assert (receipt.rule, receipt.call.charge_nanos, receipt.operator.cost_nanos) == (rule, charged, 2 * SECOND)

@@ -24,6 +24,7 @@ from farebox.dataplane.metrics import Metrics
 from farebox.dataplane.videos.endings import COMPLETED, EXPIRED, FAILED, LOST, Endings
 from farebox.dialects.port import Broken, Target
 from farebox.dialects.videos import VIDEO_UPSTREAMS
+from farebox.dialects.videos.addresses import first_hop
 from farebox.dialects.videos.port import Progress, Standing, VideoUpstream
 from farebox.ledger.batcher import Batcher, LedgerFault, LedgerUnavailable
 from farebox.providers.accounts import Accounts, AccountState, Endpoint
@@ -156,7 +157,7 @@ class Poller:
         found: Progress | Silence = Silence.UNHEARD
         if provider is not None and upstream is not None:
             found = await self._ask(job, provider, upstream)
-            if isinstance(found, Progress) and await self._is_over(job, found, upstream):
+            if isinstance(found, Progress) and await self._is_over(job, found, provider, upstream):
                 return
         misses = 0 if isinstance(found, Progress) else job.misses + (found is Silence.UNKNOWN_JOB)
         too_old = self.clock() - job.created_at > self.settings.max_age_seconds * MICROS_PER_SECOND
@@ -168,10 +169,10 @@ class Poller:
         else:
             await self._later(job, misses=misses)
 
-    async def _is_over(self, job: Job, found: Progress, upstream: VideoUpstream) -> bool:
+    async def _is_over(self, job: Job, found: Progress, provider: Provider, upstream: VideoUpstream) -> bool:
         """End a job that its provider has ended."""
         if found.standing is Standing.COMPLETED:
-            await self._complete(job, found, upstream)
+            await self._complete(job, found, provider, upstream)
         elif found.standing is Standing.FAILED:
             code = "moderation_blocked" if found.blocked else "generation_failed"
             await self._endings.end(job, FAILED, error_code=code, provider_code=found.code)
@@ -179,11 +180,24 @@ class Poller:
             return False
         return True
 
-    async def _complete(self, job: Job, found: Progress, upstream: VideoUpstream) -> None:
-        expires_at = self.clock() + upstream.lasting_seconds * MICROS_PER_SECOND
+    async def _complete(self, job: Job, found: Progress, provider: Provider, upstream: VideoUpstream) -> None:
+        """A film is charged if the customer can fetch it; else the operator bears what it cost."""
+        now_micros = self.clock()
+        expires_at = now_micros + upstream.lasting_seconds * MICROS_PER_SECOND
         if found.expires_at is not None:
             expires_at = found.expires_at * MICROS_PER_SECOND
-        await self._endings.end(job, COMPLETED, progress=100, content_uri=found.content_uri, expires_at=expires_at)
+        uri = found.content_uri
+        if uri is not None and first_hop(uri, self._base_url(provider)) is None:
+            _log.error("a film is where nobody may fetch it", call_id=show_call(job.job_id), provider=job.provider_id)
+            await self._endings.end(job, FAILED, error_code="generation_failed", unbilled_nanos=job.cost_nanos)
+        elif expires_at <= now_micros:
+            await self._endings.end(job, EXPIRED, error_code=EXPIRED, unbilled_nanos=job.cost_nanos)
+        else:
+            await self._endings.end(job, COMPLETED, progress=100, content_uri=uri, expires_at=expires_at)
+
+    def _base_url(self, provider: Provider) -> str:
+        endpoint = self.accounts.endpoint(provider)
+        return provider.base_url if endpoint is None else endpoint.base_url
 
     async def _ask(self, job: Job, provider: Provider, upstream: VideoUpstream) -> Progress | Silence:
         """What the provider says."""
