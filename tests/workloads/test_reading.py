@@ -84,6 +84,14 @@ def test_nothing_is_too_deep_to_be_refused(depth: int) -> None:
             read(body)
 
 
+@pytest.mark.parametrize(
+    ("speed", "percent"), [(0.01, 25), (1, 100), (1.5, 150), (1e300, 400), (10**400, 400), ("fast", 100), (True, 100)]
+)
+def test_the_speed_of_speech_is_one_that_there_is(speed: Any, percent: int) -> None:
+    asked = read_speech(json.dumps({"model": "m", "input": "x", "speed": speed}).encode())
+    assert asked.speed_percent == percent
+
+
 @given(JSON)
 def test_a_report_of_usage_is_one_or_is_not(report: Any) -> None:
     for read in (read_texts_usage, read_images_usage, read_speech_usage, lambda found: read_sound_usage(found)[0]):

@@ -45,9 +45,15 @@ async def test_speech_without_a_report_of_tokens_is_estimated_low(
     await client.audio.speech.create(model="speak-tokens", input=TEXT, voice="alloy", instructions="be calm")
     found = await books(customer)
     assert (found.receipt.rule, found.receipt.call.evidence) == ("usage_missing_estimated", "C")
-    # 39 characters and 7 of instructions: 46 bytes read are 12 tokens; 39 spoken are 10.
-    assert found.receipt.call.charge_nanos == 12 * TEXT_IN + 10 * SOUND_OUT
+    # 39 characters and 7 of instructions: 46 bytes read are 12 tokens; each character that is spoken is one.
+    assert found.receipt.call.charge_nanos == 12 * TEXT_IN + 39 * SOUND_OUT
     assert found.receipt.call.held_nanos == (46 + 64) * TEXT_IN + (64 + 39 * 12) * SOUND_OUT
+
+
+@pytest.mark.parametrize(("speed", "spoken"), [(0.25, 39), (1, 39), (1.5, 26), (4, 10)])
+async def test_who_hurries_gets_fewer_tokens(customer: Customer, speed: Any, spoken: int) -> None:
+    await see(customer.post("/v1/audio/speech", speech("speak-tokens", input=TEXT, speed=speed)))
+    assert (await books(customer)).receipt.call.charge_nanos == 10 * TEXT_IN + spoken * SOUND_OUT
 
 
 async def test_speech_by_the_second_is_estimated_low(client: openai.AsyncOpenAI, customer: Customer) -> None:
@@ -81,7 +87,7 @@ async def test_a_malformed_report_of_speech_is_no_report(
     await speak_events(client, "speak-tokens", usage=report)
     found = await books(customer)
     assert found.receipt.rule == "usage_malformed_estimated"
-    assert found.receipt.call.charge_nanos == 10 * TEXT_IN + 10 * SOUND_OUT
+    assert found.receipt.call.charge_nanos == 10 * TEXT_IN + 39 * SOUND_OUT
 
 
 async def test_the_last_byte_waits_for_the_settlement(customer: Customer, raw: RawUpstream) -> None:

@@ -26,8 +26,8 @@ from farebox.dialects.request import Size
 from farebox.dialects.translate import Passage, Untouched
 from farebox.dialects.usage import Basis, Reported
 
-# Models make more than one token of sound for a character at any usual speed; at the highest a third of one.
-CHARACTERS_PER_SPOKEN_TOKEN = 4
+# Models make more than one token of sound for a character at the usual speed, and fewer when they are told to hurry.
+USUAL_SPEED_PERCENT = 100
 
 _TOKEN_RATES = ("input", "output", "audio_output")
 
@@ -96,12 +96,16 @@ class SpeechJob:
         by_tokens = priced.rates(*_TOKEN_RATES)
         usage = Usage(
             input_tokens=-(-self.size.text_bytes // BYTES_PER_TOKEN_FOR_CHARGES) if by_tokens else 0,
-            audio_output_tokens=-(-characters // CHARACTERS_PER_SPOKEN_TOKEN) if by_tokens else 0,
+            audio_output_tokens=self._least_spoken_tokens() if by_tokens else 0,
             audio_milliseconds=milliseconds,
             characters=characters,
         )
         basis: Basis = "estimated" if by_tokens or needs_seconds else "counted"
         return Reported(usage, malformed=told.malformed, basis=basis)
+
+    def _least_spoken_tokens(self) -> int:
+        faster_percent = max(self._asked.speed_percent, USUAL_SPEED_PERCENT)
+        return -(-self._asked.characters * USUAL_SPEED_PERCENT // faster_percent)
 
 
 def read_speech_job(body: bytes) -> SpeechJob:

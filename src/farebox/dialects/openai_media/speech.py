@@ -8,17 +8,18 @@ import msgspec
 
 from farebox.base.errors import Problem
 from farebox.base.usage import Usage
-from farebox.dialects.request import Fields, Size, model_of, read_fields, text_of
+from farebox.dialects.request import Fields, Size, model_of, read_fields, text_of, value_of
 from farebox.dialects.usage import MALFORMED, MISSING, Nonsense, Reported, count
 
 
 class SpeechAsked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A text to speak. `size` counts it together with the instructions."""
+    """A text to speak. `size` counts it together with the instructions; `speed_percent` is 100 where it is usual."""
 
     fields: Fields
     model: str
     stream: bool
     characters: int
+    speed_percent: int
     size: Size
 
 
@@ -35,8 +36,19 @@ def read_speech(body: bytes) -> SpeechAsked:
     if stream_format not in (None, "audio", "sse"):
         raise Problem("invalid_request", "`stream_format` must be `audio` or `sse`.", param="stream_format")
     return SpeechAsked(
-        fields=fields, model=model_of(fields), stream=stream_format == "sse", characters=len(text), size=size
+        fields=fields,
+        model=model_of(fields),
+        stream=stream_format == "sse",
+        characters=len(text),
+        speed_percent=_speed_percent(value_of(fields, "speed")),
+        size=size,
     )
+
+
+def _speed_percent(speed: Any) -> int:
+    """The speed that was asked for, within what there is; what is no number is the provider's to refuse."""
+    known = isinstance(speed, int | float) and not isinstance(speed, bool)
+    return int(min(max(speed, 0.25), 4) * 100) if known else 100
 
 
 def read_speech_usage(report: Any) -> Reported:
