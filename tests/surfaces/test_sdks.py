@@ -47,6 +47,16 @@ async def test_thinking_comes_back_intact_in_the_next_turn(driver: Driver, model
     first = await driver.say(model, "use tool weather", tools=True, thinking=True, stream=stream)
     assert first.thought or model == "openai_chat", "the thought, or a summary of it, is shown"
     assert len(first.calls) == 1
+    looked = await driver.ask(
+        model,
+        [*first.history, *driver.results(first, told(echo=True) + "fog")],
+        tools=True,
+        thinking=True,
+        stream=stream,
+    )
+    parts = [part for turn in json.loads(looked.text)["request"]["turns"] for part in turn["parts"]]
+    sealed = [part for part in parts if part.get("signed")]
+    assert sealed or model == "openai_chat", f"the provider did not get its thought back: {parts}"
     history = [*first.history, *driver.results(first, "fog")]
     second = await driver.ask(model, history, tools=True, thinking=True, stream=stream)
     assert "3" in second.text

@@ -23,7 +23,8 @@ def check(ask: Ask) -> None:
     _check_pairs(ask)
     for number, turn in enumerate(ask.turns):
         if turn.role == "assistant":
-            _check_turn(turn, number, thinks=ask.thinking is not None and ask.thinking.active)
+            # With adaptive thinking the model may think or not, so nothing is missed there.
+            _check_turn(turn, number, thinks=ask.thinking is not None and ask.thinking.mode == "enabled")
 
 
 def _refuse(message: str) -> UpstreamError:
