@@ -1,6 +1,7 @@
 """Speech through the official SDK: as bytes and as events, by character, second and token; and what breaks it off."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import aiohttp
@@ -252,3 +253,30 @@ async def test_speech_needs_its_scope_and_its_money(gateway: RunningGateway) -> 
     poor = await gateway.new_customer(balance_usd="0.000584")
     seen = await see(poor.post("/v1/audio/speech", speech("speak")))
     assert (seen.status, seen.error["code"], seen.error["required_usd"]) == (402, "insufficient_balance", "0.000585")
+
+
+async def test_a_client_that_reads_slowly_does_not_make_the_provider_late(customer: Customer, raw: RawUpstream) -> None:
+    async def script(exchange: RawExchange) -> None:
+        await exchange.read_body()
+        await exchange.start("audio/mpeg")
+        for _ in range(300):
+            await exchange.chunk(bytes(100_000))
+        # From here on it is the provider who is waited for, in each of whose pauses it might be taken for late.
+        for _ in range(8):
+            await exchange.chunk(b"sound")
+            await asyncio.sleep(0.2)
+        await exchange.chunk(b"")
+
+    raw.script = script
+    async with customer.post("/v1/audio/speech", speech("speak:raw-hasty", input=TEXT)) as response:
+        assert response.status == 200
+        with contextlib.suppress(aiohttp.ClientError):
+            for _ in range(20):
+                await response.content.read(1_000_000)
+                await asyncio.sleep(0.1)
+            await response.content.read()
+    async with asyncio.timeout(10):
+        while await customer.held_nanos():
+            await asyncio.sleep(0.1)
+    (call,) = await customer.call_ids()
+    assert (await customer.receipt(call)).call.charge_nanos == len(TEXT) * CHARACTER

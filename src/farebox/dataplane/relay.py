@@ -89,6 +89,7 @@ class Relay:
         self._begin_attempt()
         self._began_at = self._sent_at = self._loop.time()
         self._sending_since: float | None = None
+        self._waited_seconds = 0.0  # for the client to take what it was sent
         self._sender: asyncio.Task[Any] | None = None
         self._interrupted = False
         self._keep_alive: asyncio.Task[None] | None = None
@@ -225,6 +226,8 @@ class Relay:
             self._call.first_byte_at = self._parts.clock()
         self._relayed = True
         await self.write(body)
+        # While we wait for the client, the provider cannot be heard: its silence begins afterwards.
+        self._heard_at = max(self._heard_at or self._sent_at, self._sent_at)
 
     def _note_fold(self) -> None:
         passage, call = self.passage, self._call
@@ -257,7 +260,7 @@ class Relay:
             await self._write(body, last=last)
 
     async def _write(self, body: bytes, *, last: bool = False) -> None:
-        self._sending_since = self._loop.time()
+        self._sending_since = began_at = self._loop.time()
         self._sender = asyncio.current_task()
         try:
             if not self.started:
@@ -280,6 +283,7 @@ class Relay:
         finally:
             self._sender = self._sending_since = None
             self._sent_at = self._loop.time()
+            self._waited_seconds += self._sent_at - began_at
 
     async def finish(self, body: bytes) -> None:
         """Send the last bytes. A client that does not take them in time has a receipt to look at."""
@@ -327,7 +331,12 @@ class Relay:
             if now_seconds - self._sending_since > waits.idle:
                 self._leave()
         elif self._attempt_began_at is not None and (kind := self._overdue(self._attempt_began_at, now_seconds)):
-            self._abort(kind)
+            own_seconds = now_seconds - self._began_at - self._waited_seconds
+            if kind is FailureKind.TOTAL_TIMEOUT and own_seconds <= waits.total:
+                # The provider was in time; who takes so long to read does not get its answer for nothing.
+                self._leave()
+            else:
+                self._abort(kind)
         elif (
             self._framing.tells_errors
             and self._left_at is None
