@@ -58,6 +58,7 @@ async def test_openapi_describes_every_route_with_real_schemas_and_no_foreign_sc
     assert response.headers["content-type"].startswith("application/json")
     document = response.json()
     paths = {"/api/balance", "/api/usage", "/api/usage/{call_id}", "/api/receipts", "/api/setup", "/api/errors"}
+    paths |= {"/api/webhooks"}
     assert set(document["paths"]) == paths | {"/healthz", "/readyz"}
     usage = document["paths"]["/api/usage"]["get"]
     assert {item["name"] for item in usage["parameters"]} == {

@@ -8,7 +8,7 @@ import pytest
 
 from farebox.base.brand import Brand
 from farebox.base.errors import CATALOGUE
-from farebox.base.limits import Bounds, Recovery, RequestLimits, Timeouts, VideoJobs
+from farebox.base.limits import Bounds, Recovery, RequestLimits, Timeouts, VideoJobs, Webhooks
 from farebox.wiring.settings import ENVIRONMENT, READINESS_STATES, ReadinessItem, Server
 from tests.house.sources import ROOT, python_files, shown, tree_of
 
@@ -21,6 +21,7 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "timeouts": Timeouts,
     "recovery": Recovery,
     "videos": VideoJobs,
+    "webhooks": Webhooks,
     "server": Server,
     "readiness": ReadinessItem,
 }
@@ -89,6 +90,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "none"
     if value == () or value == "":
         return "empty"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
     return f"`{value:,}`" if isinstance(value, int) else f"`{value}`"
 
 

@@ -56,9 +56,16 @@ def test_json_and_a_form_say_the_same() -> None:
     assert "Meer" not in repr(expected)
 
 
-def test_a_webhook_is_refused_because_nobody_would_be_told() -> None:
-    with pytest.raises(Problem, match="webhook"):
-        read_video_request(JSON, b'{"model": "film", "prompt": "x", "webhook_url": "https://a.example/"}')
+def test_a_webhook_goes_to_no_provider_and_is_not_named_as_dropped() -> None:
+    body = {"model": "film", "prompt": "x", "webhook_url": "https://a.example/hook"}
+    kind, form = write_form([Part(name, value.encode()) for name, value in body.items()])
+    found = read_video_request(JSON, json.dumps(body).encode())
+    assert found == read_video_request(kind, form)
+    assert (found.webhook_url, found.unknown) == ("https://a.example/hook", ())
+    for upstream in VIDEO_UPSTREAMS.values():
+        assert b"a.example" not in upstream.submission(found, "up").body
+    with pytest.raises(Problem, match="webhook_url"):
+        read_video_request(JSON, b'{"model": "film", "prompt": "x", "webhook_url": ["https://a.example/"]}')
 
 
 def test_what_is_left_out_has_openais_defaults() -> None:

@@ -18,6 +18,7 @@ from farebox.api.problems import HANDLERS
 from farebox.api.receipts import list_postings
 from farebox.api.setup import list_errors, show_setup
 from farebox.api.usage import list_usage, show_receipt
+from farebox.api.webhooks import show_webhooks
 from farebox.web.envelope import App, Envelope
 
 _ROUTES = (
@@ -27,6 +28,7 @@ _ROUTES = (
     list_postings,
     show_setup,
     list_errors,
+    show_webhooks,
     show_health,
     show_ready,
     show_metrics,

@@ -31,7 +31,8 @@ class Parts:
     """Everything the API needs, and nothing that it makes itself.
 
     `authenticate` takes ASGI's headers and raises Problem. `health` tells what only the process knows (change feed,
-    ledger); database, schema and catalog are looked at by the API itself.
+    ledger); database, schema and catalog are looked at by the API itself. Without webhooks there is no
+    `webhook_secret`.
     """
 
     pool: Pool
@@ -45,5 +46,6 @@ class Parts:
     clock: Clock
     registry: CollectorRegistry
     metrics_token: str | None = None
+    webhook_secret: str | None = None
     is_sandbox: bool = False
     base_path: str = "/v1"

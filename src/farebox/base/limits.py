@@ -78,3 +78,15 @@ class VideoJobs(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     max_concurrent_polls: int = 16
     # Films take minutes; a job of this age is given up, whatever its provider's state, so that no hold lives for ever.
     max_age_seconds: float = 86_400.0
+
+
+class Webhooks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[webhooks]`: telling customers' own servers that a video job is over."""
+
+    enabled: bool = False
+    # For one delivery, from the look-up of the name to the status: receivers answer first and work later.
+    timeout_seconds: float = 10.0
+    # With the waits between them, eight take about ten hours.
+    max_attempts: int = 8
+    # Also private addresses, and http:// on this machine: where customers are the operator, and in tests.
+    allow_private_networks: bool = False

@@ -25,7 +25,7 @@ from farebox.cli.show import (
 )
 from farebox.wiring import catalogs, operate, processes
 from farebox.wiring.arguments import read_moment
-from farebox.wiring.settings import MAX_WORKERS, Settings, load_settings, refuse_empty
+from farebox.wiring.settings import MAX_WORKERS, Settings, load_settings, refuse_empty, webhook_secret_of
 
 if TYPE_CHECKING:
     from farebox.wiring.demo import Demo
@@ -63,6 +63,7 @@ def demo(config: Config = None, port: Port = None, json: Json = False) -> None:
     from farebox.wiring.demo import demo as run_demo
 
     settings = settings_for(config, port=port)
+    webhook_secret_of(settings)
     catalogs.refuse_empty_keys_in(settings)
     run_demo(
         settings, report=progress, on_ready=lambda ready: as_json_line(ready) if json else _show_demo(settings, ready)
@@ -104,6 +105,7 @@ def serve(
 ) -> None:
     """Run the gateway."""
     settings = settings_for(config, host=host, port=port, workers=workers)
+    webhook_secret_of(settings)
     catalogs.refuse_empty_keys_in(settings)
     processes.serve(
         settings,
@@ -115,7 +117,9 @@ def serve(
 @command
 def worker(config: Config = None) -> None:
     """Do the background chores in a process of their own."""
-    processes.work(settings_for(config), report=progress)
+    settings = settings_for(config)
+    webhook_secret_of(settings)
+    processes.work(settings, report=progress)
 
 
 @command
@@ -153,6 +157,7 @@ def examine(config: Config = None, port: Port = None, json: Json = False) -> Non
 def check_config(config: Config = None, json: Json = False) -> None:
     """Check farebox.toml and the catalog.toml beside it, without starting anything."""
     settings = load_settings(config)
+    webhook_secret_of(settings)
     warnings: list[str] = []
     if settings.catalog_path.exists():
         file = read_catalog_file(settings.catalog_path)

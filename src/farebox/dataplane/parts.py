@@ -6,7 +6,7 @@ from typing import Any
 
 from farebox.base.brand import Brand
 from farebox.base.clock import Clock
-from farebox.base.limits import Bounds, RequestLimits, Timeouts, VideoJobs
+from farebox.base.limits import Bounds, RequestLimits, Timeouts, VideoJobs, Webhooks
 from farebox.catalog.model import Catalog
 from farebox.dataplane.gate import Gate
 from farebox.dataplane.jobs.store import JobStore
@@ -43,6 +43,7 @@ class Parts:
     spool: Spool
     jobs: JobStore
     video_settings: VideoJobs
+    webhooks: Webhooks
     streams: Streams
     calls: Gate
     drains: Gate

@@ -1,5 +1,5 @@
-"""Chores: orphans, video jobs, expired promotions, next month's partitions. One process at a time does them, elected
-by a lock.
+"""Chores: orphans, video jobs and their webhooks, expired promotions, next month's partitions. One process at a time
+does them, elected by a lock.
 
 They are loops over the domain's own rows, not jobs in a queue: money never depends on a job row (docs/decisions/0005).
 """
@@ -14,6 +14,7 @@ from farebox.base.clock import Clock
 from farebox.base.ids import random_id, uuid7
 from farebox.dataplane.recover import Recoverer
 from farebox.dataplane.videos.poll import Poller
+from farebox.dataplane.webhooks.courier import Courier
 from farebox.ledger.batcher import Batcher
 from farebox.ledger.commands import ExpirePromotion
 from farebox.ledger.owners import QUERIES
@@ -37,11 +38,20 @@ class Chores:
     """Runs until cancelled; does the chores whenever this process is the elected one."""
 
     def __init__(
-        self, dsn: str, *, recoverer: Recoverer, poller: Poller, ledger: Batcher, clock: Clock, sweep_seconds: float
+        self,
+        dsn: str,
+        *,
+        recoverer: Recoverer,
+        poller: Poller,
+        courier: Courier | None,
+        ledger: Batcher,
+        clock: Clock,
+        sweep_seconds: float,
     ) -> None:
         self._dsn = dsn
         self._recoverer = recoverer
         self._poller = poller
+        self._courier = courier
         self._ledger = ledger
         self._clock = clock
         self._sweep_seconds = sweep_seconds
@@ -64,14 +74,17 @@ class Chores:
             row = await cursor.fetchone()
             if row is None or not row[0]:
                 return
-            polling = asyncio.create_task(self._poller.run(), name="video jobs")
+            loops = [asyncio.create_task(self._poller.run(), name="video jobs")]
+            if self._courier is not None:
+                loops.append(asyncio.create_task(self._courier.run(), name="webhooks"))
             try:
-                while not polling.done():
+                while not any(loop.done() for loop in loops):
                     await self._once(connection)
                     await asyncio.sleep(self._sweep_seconds)
             finally:
-                polling.cancel()
-                await asyncio.gather(polling, return_exceptions=True)
+                for loop in loops:
+                    loop.cancel()
+                await asyncio.gather(*loops, return_exceptions=True)
 
     async def _once(self, connection: Connection) -> None:
         await self._recoverer.sweep(connection)
@@ -106,6 +119,7 @@ def chores_of(parts: Running, dsn: str, client: UpstreamClient) -> Chores:
         dsn,
         recoverer=parts.recoverer(),
         poller=parts.poller(client),
+        courier=parts.courier(),
         ledger=parts.ledger,
         clock=parts.clock,
         sweep_seconds=parts.settings.recovery.sweep_seconds,

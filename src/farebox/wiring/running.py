@@ -27,6 +27,8 @@ from farebox.dataplane.settle import RECORD_CALL
 from farebox.dataplane.spool import Spool
 from farebox.dataplane.streams import Progress, Streams
 from farebox.dataplane.videos.poll import Poller
+from farebox.dataplane.webhooks.client import WebhookClient
+from farebox.dataplane.webhooks.courier import MAX_CONCURRENT, TICK_SECONDS, Courier
 from farebox.identity.authenticate import authenticate
 from farebox.identity.cache import KeyCache
 from farebox.identity.model import KeyRecord
@@ -39,7 +41,7 @@ from farebox.records.call import RECORD_CALL_SQL
 from farebox.records.readiness import ReadinessItem, readiness
 from farebox.storage.changes import ChangeFeed
 from farebox.storage.pool import Pool, PoolBounds, connected, open_pool
-from farebox.wiring.settings import Boot, Settings
+from farebox.wiring.settings import Boot, Settings, webhook_secret_of
 
 # Reads of one worker at once (key lookups, the API); the ledger has a connection of its own.
 POOL_BOUNDS = PoolBounds(min_size=1, max_size=8)
@@ -57,6 +59,7 @@ class Running:
     def __init__(self, *, settings: Settings, boot: Boot, pool: Pool, dsn: str, registry: CollectorRegistry) -> None:
         self.settings = settings
         self.boot = boot
+        self.webhook_secret = webhook_secret_of(settings)
         self.pool = pool
         self.registry = registry
         self.clock: Clock = monotone_clock()
@@ -136,6 +139,7 @@ class Running:
             spool=self.spool,
             jobs=self.jobs,
             video_settings=settings.videos,
+            webhooks=settings.webhooks,
             streams=self.streams,
             calls=Gate(settings.bounds.max_concurrent_calls),
             drains=Gate(settings.bounds.max_concurrent_drains),
@@ -157,6 +161,7 @@ class Running:
             clock=self.clock,
             registry=self.registry,
             metrics_token=settings.metrics_token,
+            webhook_secret=self.webhook_secret,
             is_sandbox=self.boot.sandbox_base_url is not None,
         )
 
@@ -192,6 +197,24 @@ class Running:
             clock=self.clock,
             settings=self.settings.videos,
             metrics=self.metrics,
+        )
+
+    def courier(self) -> Courier | None:
+        """What delivers webhooks; None where they are off."""
+        webhooks = self.settings.webhooks
+        if self.webhook_secret is None:
+            return None
+        return Courier(
+            store=self.jobs,
+            make_client=lambda: WebhookClient(
+                max_connections=MAX_CONCURRENT,
+                timeout_seconds=webhooks.timeout_seconds,
+                allow_private=webhooks.allow_private_networks,
+            ),
+            secret=self.webhook_secret,
+            settings=webhooks,
+            clock=self.clock,
+            tick_seconds=min(TICK_SECONDS, self.settings.videos.poll_seconds),
         )
 
 

@@ -17,7 +17,7 @@ import msgspec
 import farebox
 from farebox.base.brand import Brand
 from farebox.base.errors import OperatorError
-from farebox.base.limits import Bounds, Recovery, RequestLimits, Timeouts, VideoJobs
+from farebox.base.limits import Bounds, Recovery, RequestLimits, Timeouts, VideoJobs, Webhooks
 from farebox.base.money import MoneyError, parse_usd
 from farebox.catalog.toml_place import Place, StructT, Table, check_keys, check_texts, table_at
 from farebox.storage.home import Home
@@ -36,11 +36,14 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "FAREBOX_HOME": "folder for everything Farebox keeps; default `.farebox/` in the current folder",
     "FAREBOX_CONFIG": "path of farebox.toml, as --config",
     "FAREBOX_METRICS_TOKEN": "Bearer token that /metrics asks for when it is not read from this machine",
+    "FAREBOX_WEBHOOK_SECRET": "at least 32 characters that workspaces' webhook secrets are derived from",
     "PORT": "port to listen on, as --port",
 }
 """Every variable that Farebox reads, but for the providers' keys, whose names stand in the catalog."""
 
-_SECRETS: Final = ("DATABASE_URL", "FAREBOX_METRICS_TOKEN")
+_SECRETS: Final = ("DATABASE_URL", "FAREBOX_METRICS_TOKEN", "FAREBOX_WEBHOOK_SECRET")
+# 32 characters of base64 are 192 bits.
+MIN_WEBHOOK_SECRET_CHARS: Final = 32
 _LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
 _EXPECTED: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
 _IN_WORDS: Final[Mapping[str, str]] = {
@@ -96,12 +99,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     timeouts: Timeouts = Timeouts()
     recovery: Recovery = Recovery()
     videos: VideoJobs = VideoJobs()
+    webhooks: Webhooks = Webhooks()
     server: Server = Server()
     readiness: tuple[ReadinessItem, ...] = ()
     config_path: str
     home_path: str
     database_url: str | None = None
     metrics_token: str | None = None
+    webhook_secret: str | None = None
 
     @property
     def home(self) -> Home:
@@ -137,6 +142,7 @@ _SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "timeouts": Timeouts,
     "recovery": Recovery,
     "videos": VideoJobs,
+    "webhooks": Webhooks,
     "server": Server,
 }
 
@@ -160,7 +166,22 @@ def load_settings(config: Path | None = None, environment: Mapping[str, str] = o
         home_path=str(Home.of(environment).path),
         database_url=environment.get("DATABASE_URL"),
         metrics_token=environment.get("FAREBOX_METRICS_TOKEN"),
+        webhook_secret=environment.get("FAREBOX_WEBHOOK_SECRET"),
     )
+
+
+def webhook_secret_of(settings: Settings) -> str | None:
+    """What webhooks are signed from; None where they are off. Raises OperatorError where it is needed and no good."""
+    if not settings.webhooks.enabled:
+        return None
+    secret = (settings.webhook_secret or "").strip()
+    if len(secret) < MIN_WEBHOOK_SECRET_CHARS:
+        what = f"is shorter than {MIN_WEBHOOK_SECRET_CHARS} characters" if secret else "is not set"
+        raise OperatorError(
+            f"webhooks are enabled, but FAREBOX_WEBHOOK_SECRET {what}",
+            "set it to the output of `openssl rand -base64 32`, or set webhooks.enabled = false",
+        )
+    return secret
 
 
 def refuse_empty(names: Iterable[str], environment: Mapping[str, str] = os.environ) -> None:
@@ -242,7 +263,8 @@ def _explain(message: str, place: Place) -> OperatorError:
 
 def _check_numbers(section: msgspec.Struct, place: Place) -> None:
     for name, value in msgspec.structs.asdict(section).items():
-        if isinstance(value, int | float) and not (math.isfinite(value) and 0 < value <= _most(name)):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if is_number and not (math.isfinite(value) and 0 < value <= _most(name)):
             raise place.at(name).error(
                 f"is {value}, which is not a number from above 0 to {_most(name):,}", "Change it, or leave it out."
             )

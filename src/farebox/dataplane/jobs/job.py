@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from farebox.base.ids import IdError
-from farebox.dataplane.jobs.states import JobState
+from farebox.dataplane.jobs.states import JobState, WebhookState
 
 # Who owns the holds of jobs. A worker's boot id is an odd number, so no worker ever has this one, it never stands in
 # `ledger_owner`, and no sweeper takes these holds for orphans: they live as long as their jobs.
@@ -47,6 +47,10 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     next_poll_at: int
     polls: int = 0
     misses: int = 0
+    webhook_url: str | None = None
+    webhook_state: WebhookState | None = None
+    webhook_attempts: int = 0
+    webhook_next_at: int | None = None
 
 
 def show_video(job_id: UUID) -> str:

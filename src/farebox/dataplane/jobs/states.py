@@ -54,6 +54,15 @@ MOVES: dict[tuple[JobState, Move], JobState] = {
     (_S.EXPIRED, Move.DELETE): _S.DELETED,
 }
 
+
+class WebhookState(StrEnum):
+    """Whether a job's receiver was told of its end. Values are stored in `video_job.webhook_state` and shown."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    FAILED = "failed"  # given up
+
+
 OPEN_STATES = frozenset({_S.SUBMITTING, _S.QUEUED, _S.RUNNING, _S.SETTLING})
 ENDED_STATES = frozenset(_S) - OPEN_STATES
 

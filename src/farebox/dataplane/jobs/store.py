@@ -1,6 +1,6 @@
 """Where jobs are kept. Every change of state is one conditional UPDATE: who comes second changes nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 from uuid import UUID
@@ -10,7 +10,7 @@ import psycopg
 from psycopg.rows import RowMaker
 
 from farebox.dataplane.jobs.job import JOBS_OWNER_ID, Job
-from farebox.dataplane.jobs.states import JobState, Move, next_state
+from farebox.dataplane.jobs.states import JobState, Move, WebhookState, next_state
 from farebox.storage.queries import load_queries
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -34,7 +34,8 @@ def _job_row(cursor: "psycopg.AsyncCursor[Any]") -> RowMaker[Job]:
 
     def make(values: Any) -> Job:
         found = {name: value for name, value in zip(names, values, strict=True) if name in _COLUMNS}
-        return Job(**found | {"state": JobState(found["state"])})
+        told = found["webhook_state"]
+        return Job(**found | {"state": JobState(found["state"]), "webhook_state": told and WebhookState(told)})
 
     return make
 
@@ -93,9 +94,41 @@ class JobStore:
         parameters = {"workspace_id": workspace_id, "after": after, "most": most}
         return await self._jobs("newest" if newest_first else "oldest", parameters)
 
-    async def take_due(self, now_micros: int, *, leased_until: int, most: int) -> list[Job]:
-        """Jobs to look after now; nobody else gets them until the lease is over."""
-        return await self._jobs("take_due", {"now_micros": now_micros, "leased_until": leased_until, "most": most})
+    async def take_due(self, now_micros: int, *, leased_until: int, most: int, busy: Collection[str] = ()) -> list[Job]:
+        """Jobs to look after now, but for those at providers that are `busy`; nobody else gets them until the lease is
+        over."""
+        parameters = {"now_micros": now_micros, "leased_until": leased_until, "most": most, "busy": list(busy)}
+        return await self._jobs("take_due", parameters)
+
+    async def take_webhooks(
+        self, now_micros: int, *, leased_until: int, most: int, most_each: int, busy: Collection[int]
+    ) -> list[Job]:
+        """Ended jobs whose receiver is to be told now, with the attempt counted; `most_each` of one workspace, and none
+        of those that are `busy`. Nobody else gets them until the lease is over."""
+        parameters = {
+            "now_micros": now_micros,
+            "leased_until": leased_until,
+            "most": most,
+            "most_each": most_each,
+            "busy": list(busy),
+        }
+        return await self._jobs("take_webhooks", parameters)
+
+    async def put_webhook_back(self, job: Job, next_at: int, *, attempts: int) -> None:
+        """Tell its receiver later; `attempts` have been made. Without effect once somebody else took it."""
+        parameters = {
+            "workspace_id": job.workspace_id,
+            "job_id": job.job_id,
+            "taken": job.webhook_attempts,
+            "attempts": attempts,
+            "next_at": next_at,
+        }
+        await self._run("put_webhook_back", parameters)
+
+    async def end_webhook(self, job: Job, state: WebhookState) -> None:
+        """Its receiver was told, or is not told any more; the address is forgotten."""
+        parameters = {"workspace_id": job.workspace_id, "job_id": job.job_id, "webhook_state": state}
+        await self._run("end_webhook", parameters)
 
     async def is_alive(self, boot_id: int) -> bool:
         """Whether the worker of that boot may still be at work."""

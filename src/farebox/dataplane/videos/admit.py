@@ -5,8 +5,9 @@ from hashlib import blake2b
 
 import msgspec
 
+from farebox.base.addresses import check_url
 from farebox.base.errors import Problem
-from farebox.base.limits import RequestLimits
+from farebox.base.limits import RequestLimits, Webhooks
 from farebox.base.usage import Usage
 from farebox.catalog.ceilings import MILLISECONDS_PER_SECOND, video_ceiling
 from farebox.catalog.model import Catalog, Provider, Route
@@ -65,6 +66,16 @@ def admit_video(
     return admission, sending
 
 
+def check_webhook(url: str | None, webhooks: Webhooks) -> None:
+    """Refuse what could not be told, or must not be. Raises Problem `invalid_request`."""
+    if url is None:
+        return
+    if not webhooks.enabled:
+        message = "`webhook_url` is not offered: this gateway has no webhooks, so ask after the job."
+        raise Problem("invalid_request", message, param="webhook_url")
+    check_url(url, param="webhook_url", allow_private=webhooks.allow_private_networks)
+
+
 def _check_size(request: VideoRequest, limits: RequestLimits) -> None:
     chars = len(request.prompt)
     if limits.max_prompt_chars is not None and chars > limits.max_prompt_chars:
@@ -91,4 +102,5 @@ def identity_of(request: VideoRequest) -> bytes:
     """The order as bytes that do not depend on how it was sent: a form has another boundary each time."""
     picture = None if request.picture is None else blake2b(request.picture.data, digest_size=32).digest()
     plain = (request.model, request.prompt, request.seconds, request.size)
-    return msgspec.msgpack.encode((*plain, picture, request.picture_url, request.unknown))
+    webhook = () if request.webhook_url is None else (request.webhook_url,)
+    return msgspec.msgpack.encode((*plain, picture, request.picture_url, request.unknown, *webhook))

@@ -1,6 +1,6 @@
 """Jobs as their workspace sees them: one, or a page of them. What is shown is our own row; nobody is asked for it."""
 
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs
 from uuid import UUID
 
@@ -42,10 +42,13 @@ _ORDER_FAILED: Final = "The order was not accepted."
 
 def shown_of(job: Job) -> Shown:
     """The job in the surface's words, with what it holds or cost."""
+    facts: dict[str, Any] = {"call_id": show_call(job.job_id)}
     if job.state in OPEN_STATES:
-        facts = {"held_usd": format_usd(job.held_nanos)}
+        facts["held_usd"] = format_usd(job.held_nanos)
     else:
-        facts = {"cost_usd": format_usd(paid_nanos(job))}
+        facts["cost_usd"] = format_usd(paid_nanos(job))
+    if job.webhook_state is not None:
+        facts["webhook"] = {"status": job.webhook_state, "attempts": job.webhook_attempts}
     return Shown(
         video_id=show_video(job.job_id),
         status=_STATUS[job.state],
@@ -57,7 +60,7 @@ def shown_of(job: Job) -> Shown:
         completed_at=_seconds(job.ended_at) if job.state not in OPEN_STATES else None,
         expires_at=_seconds(job.expires_at) if job.state is JobState.COMPLETED else None,
         error=_error(job),
-        facts={"call_id": show_call(job.job_id), **facts},
+        facts=facts,
     )
 
 

@@ -28,12 +28,12 @@ from farebox.dataplane.call import Call
 from farebox.dataplane.forward import CallFailed, Forwarding
 from farebox.dataplane.hold import take_hold, with_claim
 from farebox.dataplane.jobs.job import JOBS_OWNER_ID, Job
-from farebox.dataplane.jobs.states import Move
+from farebox.dataplane.jobs.states import Move, WebhookState
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.rules import Ending, refused_order
 from farebox.dataplane.spend import place
 from farebox.dataplane.tell import held_headers, settled_headers
-from farebox.dataplane.videos.admit import SCOPE, VideoSending, admit_video, identity_of, price_of
+from farebox.dataplane.videos.admit import SCOPE, VideoSending, admit_video, check_webhook, identity_of, price_of
 from farebox.dataplane.videos.endings import Ended, Endings
 from farebox.dataplane.videos.show import shown_of
 from farebox.dialects.openai_chat import SURFACE
@@ -66,6 +66,7 @@ async def submit_video(parts: Parts, exchange: Exchange, call_id: UUID) -> None:
     body = await read_body(exchange.receive, exchange.headers, parts.bounds)
     content_type = (header(exchange.headers, b"content-type") or b"application/json").decode("latin-1")
     request = read_video_request(content_type, body)
+    check_webhook(request.webhook_url, parts.webhooks)
     admission, sending = admit_video(parts.catalog(), parts.limits, parts.accounts.state, key=key, request=request)
     admission = with_claim(admission, exchange.headers, identity_of(request))
     call = Call(call_id, admission, started_at, admission.routes[0])
@@ -94,6 +95,9 @@ def new_job(parts: Parts, call: Call, request: VideoRequest) -> Job:
         boot_id=parts.owner_id,
         created_at=call.started_at,
         next_poll_at=call.started_at + SUBMITTING_SECONDS * MICROS_PER_SECOND,
+        webhook_url=request.webhook_url,
+        webhook_state=None if request.webhook_url is None else WebhookState.PENDING,
+        webhook_next_at=None if request.webhook_url is None else call.started_at,
     )
 
 

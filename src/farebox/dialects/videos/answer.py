@@ -23,7 +23,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: int | None = None
     expires_at: int | None = None
     error: tuple[str, str] | None = None  # code and message
-    facts: Mapping[str, str] = {}
+    facts: Mapping[str, Any] = {}
 
 
 def video_object(shown: Shown) -> dict[str, Any]:

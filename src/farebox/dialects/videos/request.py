@@ -7,7 +7,6 @@ what the provider bills. Such fields are named as dropped.
 import re
 from base64 import b64decode
 from binascii import Error as Base64Error
-from collections.abc import Container
 from typing import Any, Final
 
 import msgspec
@@ -22,7 +21,7 @@ DEFAULT_SIZE: Final = "720x1280"
 # Far above any film; what a model makes at most stands in the catalog.
 MAX_SECONDS: Final = 100_000
 
-_KNOWN: Final = frozenset({"model", "prompt", "seconds", "size", "input_reference"})
+_KNOWN: Final = frozenset({"model", "prompt", "seconds", "size", "input_reference", "webhook_url"})
 _SIZE: Final = re.compile(r"[1-9][0-9]{1,4}x[1-9][0-9]{1,4}")
 _SECONDS: Final = re.compile(r"[1-9][0-9]{0,5}")
 _DATA_URL: Final = re.compile(r"data:image/[a-z0-9.+-]{1,40};base64,", re.IGNORECASE)
@@ -41,7 +40,8 @@ class Picture(msgspec.Struct, frozen=True):
 
 class VideoRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A film as ordered. The reference is at most one of `picture` and `picture_url` (an address that the provider
-    would fetch). `unknown` are the names of fields that are not passed on."""
+    would fetch). `webhook_url` is as it was sent, and goes to no provider. `unknown` are the names of fields that are
+    not passed on."""
 
     model: str
     prompt: str
@@ -49,6 +49,7 @@ class VideoRequest(msgspec.Struct, frozen=True, kw_only=True):
     size: str
     picture: Picture | None = None
     picture_url: str | None = None
+    webhook_url: str | None = None
     unknown: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -63,7 +64,7 @@ def read_video_request(content_type: str, body: bytes) -> VideoRequest:
 def _of_json(body: bytes) -> VideoRequest:
     fields = read_fields(body)
     picture, address = _reference(value_of(fields, "input_reference"))
-    _refuse(value_of(fields, "n"), fields)
+    _refuse_many(value_of(fields, "n"))
     return VideoRequest(
         model=model_of(fields),
         prompt=_prompt(text_of(fields, "prompt")),
@@ -71,6 +72,7 @@ def _of_json(body: bytes) -> VideoRequest:
         size=_size(text_of(fields, "size")),
         picture=picture,
         picture_url=address,
+        webhook_url=text_of(fields, "webhook_url"),
         unknown=tuple(sorted(set(fields) - _KNOWN)),
     )
 
@@ -81,7 +83,7 @@ def _of_form(parts: list[Part]) -> VideoRequest:
         if part.name in named:
             raise _wrong(part.name if part.name in _KNOWN else None, "stands in the form more than once.")
         named[part.name] = part
-    _refuse(_text(named, "n"), named)
+    _refuse_many(_text(named, "n"))
     model = _text(named, "model")
     if not model:
         raise _wrong("model", "must be the id of a model.")
@@ -94,6 +96,7 @@ def _of_form(parts: list[Part]) -> VideoRequest:
         size=_size(_text(named, "size")),
         picture=picture,
         picture_url=address,
+        webhook_url=_text(named, "webhook_url"),
         unknown=tuple(sorted(set(named) - known)),
     )
 
@@ -131,12 +134,9 @@ def _size(size: str | None) -> str:
     return size
 
 
-def _refuse(count: Any, names: Container[str]) -> None:
-    """What cannot be left out in silence."""
+def _refuse_many(count: Any) -> None:
     if count is not None and str(count) != "1":
         raise _wrong("n", "must be 1: one job makes one film.")
-    if "webhook_url" in names:
-        raise _wrong("webhook_url", "is not offered: there are no webhooks here, so ask after the job.")
 
 
 def _form_reference(named: dict[str, Part]) -> tuple[Picture | None, str | None]:
