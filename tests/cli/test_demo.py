@@ -89,6 +89,14 @@ def test_a_call_is_answered_charged_and_receipted_with_its_margin(demo: Demo) ->
     assert call_id in farebox(demo.home, "receipt", call_id).stdout
 
 
+def test_what_fails_is_logged_on_standard_error(demo: Demo) -> None:
+    """The fixture looks at standard output in the end: nothing but its one line."""
+    turn = {"role": "user", "content": '[[sandbox {"status": 500}]]hello'}
+    body = {"model": "claude-haiku-4-5", "messages": [turn], "max_tokens": 8}
+    status, answer = ask(demo.port, "POST", "/v1/chat/completions", key=demo.told["api_key"], body=body)
+    assert status == 502 and answer["error"]["code"] == "upstream_exception"
+
+
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value

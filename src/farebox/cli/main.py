@@ -3,6 +3,7 @@
 import typer
 
 from farebox.cli import customers, running
+from farebox.wiring.logs import log_to_stderr
 
 _HELP = "Farebox: a self-hostable, prepaid gateway for AI models. Start with `farebox demo`."
 
@@ -19,4 +20,5 @@ customers.add_to(app)
 
 def main() -> None:
     """Exit status 0; 1 for a failure, with its fix on standard error; 2 for a wrong command line."""
+    log_to_stderr()
     app()

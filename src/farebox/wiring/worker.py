@@ -23,6 +23,7 @@ import uvicorn
 
 from farebox.base.errors import OperatorError
 from farebox.wiring.connection import guarded
+from farebox.wiring.logs import log_to_stderr
 from farebox.wiring.orders import LISTEN_BACKLOG, Order, Status
 from farebox.wiring.settings import Boot, Settings
 
@@ -190,6 +191,7 @@ def _ask_for_death_signal() -> None:
 def main() -> None:
     """Serve until told to stop. Exit status 0, or EXIT_CANNOT_START after a Status that says why."""
     _ask_for_death_signal()
+    log_to_stderr()
     try:
         order = read_order(0)
     except EOFError:
