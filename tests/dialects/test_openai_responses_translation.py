@@ -272,7 +272,7 @@ def test_a_refusal_by_filter_is_incomplete_and_a_broken_call_is_cut() -> None:
 
 
 def test_an_answer_without_end_breaks_the_stream_instead_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encode_stream, "MAX_HELD_CHARS", 1_000)
+    monkeypatch.setattr(encode_stream, "MAX_HELD_CHARS", 2_000)
     encoder = SURFACE.new_encoder(TOLD)
     encoder.feed([PartStarted(Reasoning(origin="gemini"))])
     with pytest.raises(Broken):

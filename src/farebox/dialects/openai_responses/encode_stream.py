@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from farebox.dialects.canonical.parts import Part, Reasoning, Refusal, Text, ToolCall
 from farebox.dialects.canonical.reply import (
     CitationAdded,
@@ -28,11 +30,14 @@ from farebox.dialects.usage import Reported, openai_tier
 
 # An answer of that size is none: a million tokens are some five million characters.
 MAX_HELD_CHARS = 64_000_000
+# What an item or a part takes beside its text, so that many empty ones are bounded too.
+ITEM_CHARS = 1_000
 
 
 class ResponsesEncoder:
     """One stream. It holds the items of the answer, because the last event repeats them: at most `MAX_HELD_CHARS` of
-    generated text, and some three times that while the last event is made. A stream that goes beyond is Broken."""
+    what was generated, where an item counts as `ITEM_CHARS` more, and some three times that while the last event is
+    made. A stream that goes beyond is Broken."""
 
     __slots__ = (
         *("_begun", "_finish", "_held_chars", "_ids", "_items", "_lines", "_losses", "_message", "_refused"),
@@ -84,7 +89,10 @@ class ResponsesEncoder:
             self._lines.add("response.in_progress", response=response)
 
     def _hold(self, text: str) -> None:
-        self._held_chars += len(text)
+        self._count(len(text))
+
+    def _count(self, chars: int) -> None:
+        self._held_chars += chars
         if self._held_chars > MAX_HELD_CHARS:
             raise Broken("an answer without end")
 
@@ -106,10 +114,10 @@ class ResponsesEncoder:
                 self._hold(event.seal)
                 writer.seal(event.seal)
             case CitationAdded() if isinstance(writer, TextWriter):
-                self._held_chars += 100
+                self._count(100)
                 writer.citation(event.citation)
             case LogprobsAdded() if isinstance(writer, TextWriter):
-                self._held_chars += 100 * len(event.content)
+                self._count(100 * len(event.content))
                 writer.tokens(event.content)
             case LogprobsAdded():
                 self._losses.add("logprobs")
@@ -117,6 +125,7 @@ class ResponsesEncoder:
                 pass
 
     def _start(self, part: Part) -> None:
+        self._count(ITEM_CHARS)
         if isinstance(part, Text | Refusal):
             self._refused |= isinstance(part, Refusal)
             message = self._open_message()
@@ -139,6 +148,7 @@ class ResponsesEncoder:
         else:
             value = other_value(part, self._ids, len(self._items), self._losses)
             if value is not None:
+                self._count(len(msgspec.json.encode(value)))
                 self._add_item(value)
 
     def _add_seal(self, call: ToolCall) -> None:

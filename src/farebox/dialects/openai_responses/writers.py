@@ -12,6 +12,32 @@ from farebox.dialects.openai_responses.losses import Losses
 from farebox.dialects.openai_responses.response import Ids
 
 _encode = msgspec.json.Encoder().encode
+# A short string takes many times its characters, so pieces are joined in lots of this many.
+_PIECES = 256
+
+
+class Pieces:
+    """A text in the making. It takes little more than its characters, however short its pieces are."""
+
+    __slots__ = ("_latest", "_lots")
+
+    def __init__(self) -> None:
+        self._lots: list[str] = []
+        self._latest: list[str] = []
+
+    def add(self, piece: str) -> None:
+        """More of the text; not empty."""
+        self._latest.append(piece)
+        if len(self._latest) >= _PIECES:
+            self._lots.append("".join(self._latest))
+            self._latest.clear()
+
+    def text(self) -> str:
+        """All of it."""
+        return "".join((*self._lots, *self._latest))
+
+    def __bool__(self) -> bool:
+        return bool(self._latest or self._lots)
 
 
 class Lines:
@@ -54,7 +80,7 @@ class TextWriter:
     def __init__(self, part: Text | Refusal, place: dict[str, Any], lines: Lines, losses: Losses) -> None:
         self._is_refusal = isinstance(part, Refusal)
         self._place, self._lines, self._losses = place, lines, losses
-        self._texts: list[str] = []
+        self._texts = Pieces()
         self._annotations: list[dict[str, Any]] = []
         self._tokens: list[Json] = []
         self._chars = 0
@@ -70,7 +96,7 @@ class TextWriter:
     def text(self, text: str) -> None:
         """More of the text."""
         if text:
-            self._texts.append(text)
+            self._texts.add(text)
             self._chars += len(text)
             self._lines.delta(self._head, text)
 
@@ -96,7 +122,7 @@ class TextWriter:
 
     def end(self) -> dict[str, Any]:
         """The whole part, for its message."""
-        text = "".join(self._texts)
+        text = self._texts.text()
         value = self._value(text)
         if self._is_refusal:
             self._lines.add("response.refusal.done", **self._place, refusal=text)
@@ -119,7 +145,7 @@ class CallWriter:
 
     def __init__(self, call: ToolCall, index: int, ids: Ids, lines: Lines) -> None:
         self._call, self._index, self._ids, self._lines = call, index, ids, lines
-        self._texts: list[str] = []
+        self._texts = Pieces()
         self._seals: list[str] = []
         item = finished_call(msgspec.structs.replace(call, arguments=""), ids, index) | {"status": "in_progress"}
         lines.add("response.output_item.added", output_index=index, item=item)
@@ -131,7 +157,7 @@ class CallWriter:
     def text(self, text: str) -> None:
         """More of the arguments."""
         if text:
-            self._texts.append(text)
+            self._texts.add(text)
             self._lines.delta(self._head, text)
 
     def seal(self, seal: str) -> None:
@@ -146,7 +172,7 @@ class CallWriter:
 
     def end(self) -> dict[str, Any]:
         """The whole item."""
-        arguments = "".join(self._texts)
+        arguments = self._texts.text()
         item = finished_call(msgspec.structs.replace(self._call, arguments=arguments), self._ids, self._index)
         place = {"item_id": item["id"], "output_index": self._index}
         if self._call.custom:
@@ -168,11 +194,11 @@ class ReasoningWriter:
         item_id = (part.item_id if is_own(part) else "") or ids.make("rs", index)
         self._part, self._lines = part, lines
         self._place = {"item_id": item_id, "output_index": index}
-        self._texts: list[str] = []
+        self._texts = Pieces()
         self._seals = [part.seal]
         self._is_summary = False
         # Paragraphs by their number in the summary, -1 for thinking, with their heads of deltas.
-        self._paragraphs: dict[int, tuple[bytes, list[str]]] = {}
+        self._paragraphs: dict[int, tuple[bytes, Pieces]] = {}
         self._open: int | None = None
         item = reasoning_value(item_id, [], [], "") | {"status": "in_progress"}
         lines.add("response.output_item.added", output_index=index, item=item)
@@ -190,7 +216,7 @@ class ReasoningWriter:
         if not self._texts:
             empty = {"type": "reasoning_text", "text": ""}
             self._lines.add("response.content_part.added", **self._place, content_index=0, part=empty)
-        self._texts.append(text)
+        self._texts.add(text)
         self._lines.delta(delta_head("response.reasoning_text.delta", self._place, content_index=0), text)
 
     def summary(self, number: int, text: str) -> None:
@@ -207,18 +233,19 @@ class ReasoningWriter:
         if found is None:
             self._close_paragraph()
             place = {**self._place, "summary_index": len(self._paragraphs)}
-            found = delta_head("response.reasoning_summary_text.delta", place), []
+            found = delta_head("response.reasoning_summary_text.delta", place), Pieces()
             self._paragraphs[number], self._open = found, number
             empty = {"type": "summary_text", "text": ""}
             self._lines.add("response.reasoning_summary_part.added", **place, part=empty)
-        found[1].append(text)
+        if text:
+            found[1].add(text)
         self._lines.delta(found[0], text)
 
     def _close_paragraph(self) -> None:
         if self._open is None:
             return
         place = {**self._place, "summary_index": list(self._paragraphs).index(self._open)}
-        text = "".join(self._paragraphs[self._open][1])
+        text = self._paragraphs[self._open][1].text()
         self._lines.add("response.reasoning_summary_text.done", **place, text=text)
         part = {"type": "summary_text", "text": text}
         self._lines.add("response.reasoning_summary_part.done", **place, part=part)
@@ -227,12 +254,12 @@ class ReasoningWriter:
     def end(self) -> dict[str, Any]:
         """The whole item, with its seal."""
         self._close_paragraph()
-        text, place = "".join(self._texts), self._place
+        text, place = self._texts.text(), self._place
         if self._texts:
             part = {"type": "reasoning_text", "text": text}
             self._lines.add("response.reasoning_text.done", **place, content_index=0, text=text)
             self._lines.add("response.content_part.done", **place, content_index=0, part=part)
-        summary = ["".join(texts) for _, texts in self._paragraphs.values()]
+        summary = [texts.text() for _, texts in self._paragraphs.values()]
         reasoning = msgspec.structs.replace(self._part, seal="".join(self._seals))
         encrypted = sealed_reasoning(reasoning, is_summary=self._is_summary)
         item = reasoning_value(str(place["item_id"]), summary, [text] if text else [], encrypted)
