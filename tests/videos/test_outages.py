@@ -1,15 +1,22 @@
 """Providers, databases and processes that are away while a film is made: the job waits, it does not fail."""
 
 import asyncio
+from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 
+from farebox.base.clock import MICROS_PER_SECOND
 from farebox.base.limits import VideoJobs
+from farebox.dataplane.jobs.job import Job
+from farebox.dataplane.jobs.states import Move
+from farebox.dataplane.videos.poll import Poller
 from farebox_sandbox.process import RunningSandbox
 from tests.database import TestCluster
 from tests.gateway import RunningGateway, serve_gateway
 from tests.videos.conftest import QUICK
+from tests.videos.crashes import new_order, poller_of
 from tests.videos.films import Films, films_of, prompt
 from tests.videos.shop import SECOND, catalog_text
 
@@ -107,3 +114,41 @@ async def test_a_provider_that_left_the_catalog_is_waited_for(films: Films, gate
     async with gateway.connect() as connection:
         await connection.execute("UPDATE video_job SET provider_id = 'open' WHERE job_id = %s", (row.job_id,))
     assert (await films.ended(video.id)).status == "completed"
+
+
+class Patient(Poller):
+    """Asks nobody: it shows whose jobs it would have open at once when none is answered."""
+
+    async def one(self, job: Job) -> None:
+        await asyncio.sleep(60)
+
+
+async def test_a_provider_that_does_not_answer_leaves_room_for_the_others(
+    films: Films, gateway: RunningGateway
+) -> None:
+    begin = poller_of(gateway)
+    later = gateway.clock() + 3_600 * MICROS_PER_SECOND  # the gateway's own poller does not see them
+    poller = Patient(
+        **{name: getattr(begin, name) for name in ("store", "ledger", "client", "accounts", "catalog", "metrics")},
+        clock=lambda: later + 3_600 * MICROS_PER_SECOND,
+        settings=VideoJobs(max_concurrent_polls=6),
+        _strays_at=float("inf"),
+    )
+    made = []
+    for place, provider in enumerate(["google"] * 9 + ["open"] * 2 + ["second"]):
+        job = msgspec.structs.replace(
+            new_order(films.customer, boot_id=1), provider_id=provider, next_poll_at=later + place
+        )
+        await begin.store.insert(job)
+        made.append(await begin.store.move(job, Move.ACCEPT, upstream_id="x"))
+    try:
+        await poller.look()
+        assert Counter(poller._working.values()) == {"google": 3, "open": 2, "second": 1}
+        await poller.look()
+        assert len(poller._working) == 6
+    finally:
+        for task in poller._working:
+            task.cancel()
+        async with gateway.connect() as connection:
+            ids = [job.job_id for job in made if job is not None]
+            await connection.execute("DELETE FROM video_job WHERE job_id = ANY(%s)", (ids,))

@@ -7,6 +7,7 @@ is asked.
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -73,8 +74,13 @@ class Poller:
     clock: Clock
     settings: VideoJobs
     metrics: Metrics
-    _working: set["asyncio.Task[None]"] = field(default_factory=set)
+    _working: dict["asyncio.Task[None]", str] = field(default_factory=dict)  # and which provider it asks
     _strays_at: float = 0.0
+
+    @property
+    def _share_of_a_provider(self) -> int:
+        """So many questions may be open at one provider: one that is slow leaves room for the others."""
+        return max(1, self.settings.max_concurrent_polls // 2)
 
     @property
     def _endings(self) -> Endings:
@@ -96,14 +102,20 @@ class Poller:
 
     async def look(self) -> None:
         """Begin to look after what is due, as far as there is room."""
-        room = self.settings.max_concurrent_polls - len(self._working)
         now_micros = self.clock()
-        if room > 0:
-            leased_until = now_micros + LEASE_SECONDS * MICROS_PER_SECOND
-            for job in await self.store.take_due(now_micros, leased_until=leased_until, most=room):
+        leased_until = now_micros + LEASE_SECONDS * MICROS_PER_SECOND
+        share = self._share_of_a_provider
+        while (room := self.settings.max_concurrent_polls - len(self._working)) > 0:
+            open_at = Counter(self._working.values())
+            busy = [provider_id for provider_id, count in open_at.items() if count >= share]
+            most = min(room, share - max((count for count in open_at.values() if count < share), default=0))
+            due = await self.store.take_due(now_micros, leased_until=leased_until, most=most, busy=busy)
+            for job in due:
                 task = asyncio.create_task(self.one(job), name="video job")
-                self._working.add(task)
-                task.add_done_callback(self._working.discard)
+                self._working[task] = job.provider_id
+                task.add_done_callback(self._working.pop)
+            if len(due) < most:
+                break
         now_seconds = asyncio.get_running_loop().time()
         if now_seconds >= self._strays_at:
             await self.release_strays()
