@@ -75,6 +75,12 @@ async def test_a_known_variant_is_held_for_by_its_own_tokens(client: openai.Asyn
     assert (await books(customer)).receipt.call.held_nanos == 69 * TEXT_IN + 572 * IMAGE_OUT
 
 
+async def test_pictures_that_are_shown_before_they_are_whole_are_held_for(customer: Customer) -> None:
+    asked = {"model": "drawn", "prompt": "a cat", "stream": True, "size": "1024x1024", "quality": "low"}
+    assert (await see(customer.post("/v1/images/generations", {**asked, "partial_images": 3}))).status == 200
+    assert (await books(customer)).receipt.call.held_nanos == 69 * TEXT_IN + (572 + 300) * IMAGE_OUT
+
+
 async def test_tokens_that_nobody_reports_are_estimated_low(client: openai.AsyncOpenAI, customer: Customer) -> None:
     await client.images.generate(model="drawn", prompt="a black cat", extra_body={"sandbox": {"no_usage": True}})
     found = await books(customer)
@@ -161,6 +167,8 @@ async def test_an_edit_may_be_json(customer: Customer) -> None:
         ({"n": "two"}, "invalid_request", "n"),
         ({"n": 2, "stream": True}, "invalid_request", "n"),
         ({"stream": "yes"}, "invalid_request", "stream"),
+        ({"stream": True, "partial_images": 10**20}, "invalid_request", "partial_images"),
+        ({"stream": True, "partial_images": "2"}, "invalid_request", "partial_images"),
         ({"size": "a size with spaces"}, "invalid_request", "size"),
         ({"size": 7}, "invalid_request", "size"),
         ({"quality": "x" * 40}, "invalid_request", "quality"),

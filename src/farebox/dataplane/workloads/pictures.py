@@ -15,6 +15,7 @@ from farebox.dataplane.workloads.job import Priced, named_tiers, native_body
 from farebox.dataplane.workloads.upload import FormReader
 from farebox.dialects.openai_media.fold import MediaFold, Streamed
 from farebox.dialects.openai_media.images import (
+    TOKENS_OF_A_PARTIAL_IMAGE,
     ImagesAsked,
     ImagesMade,
     read_images,
@@ -68,7 +69,8 @@ class PicturesJob:
             variant=full,
             input_images=asked.input_images,
         )
-        return msgspec.structs.replace(ceiling, image_output_tokens=ceiling.image_output_tokens * asked.frames)
+        tokens = ceiling.image_output_tokens * asked.frames + asked.partial_images * TOKENS_OF_A_PARTIAL_IMAGE
+        return msgspec.structs.replace(ceiling, image_output_tokens=tokens)
 
     def variant(self, price: Price) -> str | None:
         """Certain only where both size and quality were asked for."""

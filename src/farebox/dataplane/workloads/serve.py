@@ -53,7 +53,19 @@ class Workload(NamedTuple):
 
 # How many pictures a form has, and often what is to be done with them, is known only at its end.
 _LATE_FOR_PICTURES = frozenset(
-    {"model", "prompt", "n", "size", "quality", "stream", "output_format", "frame_count", "svg", "svg[model]"}
+    {
+        "model",
+        "prompt",
+        "n",
+        "size",
+        "quality",
+        "stream",
+        "output_format",
+        "frame_count",
+        "partial_images",
+        "svg",
+        "svg[model]",
+    }
 )
 _LATE_FOR_SOUND = SOUND_ELSEWHERE | {"model", "stream"}
 

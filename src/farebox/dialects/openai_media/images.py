@@ -21,6 +21,9 @@ USUAL_FRAMES = 9
 MAX_FRAMES = 16
 # Nobody edits more at once; a form says only at its end how many there are.
 MAX_INPUT_IMAGES = 17
+# What comes before the whole picture in a stream; each is billed as so many tokens of it (OpenAI's guide to pictures).
+MAX_PARTIAL_IMAGES = 10
+TOKENS_OF_A_PARTIAL_IMAGE = 100
 # Part of the name of a tier, which is stored.
 _NAME = re.compile(r"[A-Za-z0-9._:-]{1,31}")
 _SIZED = re.compile(r"\d+x\d+")
@@ -30,7 +33,7 @@ _WHOLE_NUMBERS = ("n", "frame_count", "partial_images", "output_compression")
 
 class ImagesAsked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Pictures to make. `picture_size` and `quality` are None where the provider chooses; `frames` are those of one
-    picture; `input_images` counts masks too."""
+    picture, `partial_images` are shown before it in a stream; `input_images` counts masks too."""
 
     fields: Fields
     model: str
@@ -39,6 +42,7 @@ class ImagesAsked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     picture_size: str | None
     quality: str | None
     frames: int
+    partial_images: int
     input_images: int
     size: Size
 
@@ -113,6 +117,7 @@ def _asked(fields: Fields, size: Size, input_images: int) -> ImagesAsked:
         picture_size=_chosen(fields, "size"),
         quality=_chosen(fields, "quality"),
         frames=frames,
+        partial_images=_partial_images(fields) if stream else 0,
         input_images=input_images,
         size=size,
     )
@@ -133,6 +138,14 @@ def _positive(fields: Fields, name: str, default: int) -> int:
         return default
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise Problem("invalid_request", f"`{name}` must be a positive whole number.", param=name)
+    return value
+
+
+def _partial_images(fields: Fields) -> int:
+    value = value_of(fields, "partial_images") or 0
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_PARTIAL_IMAGES:
+        message = f"`partial_images` must be a whole number from 0 to {MAX_PARTIAL_IMAGES}."
+        raise Problem("invalid_request", message, param="partial_images")
     return value
 
 
