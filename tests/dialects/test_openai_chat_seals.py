@@ -1,5 +1,6 @@
 """What another provider sealed survives a client that speaks chat: it keeps the message, and sends it back."""
 
+import time
 from typing import Any
 
 import msgspec
@@ -8,7 +9,7 @@ from hypothesis import strategies as st
 
 from farebox.dialects.canonical.conversation import Turn
 from farebox.dialects.canonical.parts import DialectName, Part, Reasoning, ToolCall
-from farebox.dialects.canonical.reply import Reply
+from farebox.dialects.canonical.reply import Reply, SealDelta
 from farebox.dialects.openai_chat.decode_reply import decode_reply
 from farebox.dialects.openai_chat.decode_request import decode_request
 from farebox.dialects.openai_chat.encode_reply import encode_reply
@@ -16,6 +17,7 @@ from farebox.dialects.openai_chat.encode_request import encode_request
 from farebox.dialects.openai_chat.encode_stream import ChatEncoder
 from farebox.dialects.openai_chat.request import read_request
 from farebox.dialects.port import Edits, Profile, Told
+from farebox.dialects.registry import UPSTREAMS
 from farebox.dialects.sse import EventSplitter, data_of
 from tests.dialects.conversations import Switches, events_of, replies
 
@@ -145,3 +147,17 @@ def _asking(parts: tuple[Part, ...]) -> Any:
     request = read_request(b'{"model":"m","messages":[{"role":"user","content":"hi"}]}')
     conversation = decode_request(request)
     return msgspec.structs.replace(conversation, turns=(*conversation.turns, Turn("assistant", parts)))
+
+
+def test_thousands_of_sealed_details_are_put_together_once() -> None:
+    def seconds(count: int) -> float:
+        decoder, began_at = UPSTREAMS["openai_chat"].new_decoder(), time.process_time()
+        for number in range(count):
+            detail = {"type": "reasoning.encrypted", "data": "x", "id": str(number), "index": 0}
+            delta = msgspec.json.encode({"choices": [{"index": 0, "delta": {"reasoning_details": [detail]}}]})
+            decoder.feed(b"data: " + delta + b"\n\n")
+        assert any(isinstance(event, SealDelta) for event in decoder.close())
+        return time.process_time() - began_at
+
+    # Eight times the details cost about eight times as much; a square would cost sixty-four times as much.
+    assert seconds(4_000) < 30 * max(seconds(500), 0.005)

@@ -7,6 +7,7 @@ something else has begun, or with the answer.
 """
 
 from collections import deque
+from collections.abc import Callable
 
 import msgspec
 
@@ -38,7 +39,8 @@ class Lane:
     def __init__(self, kind: str, part: Part) -> None:
         self.kind = kind
         self.part = part
-        self.seal = ""
+        # Makes the seal when the part ends, of all that came for it.
+        self.seal: Callable[[], str] | None = None
         self.closed = False
         self.held_chars = 0
         self.waiting: list[ReplyEvent] = []
@@ -127,8 +129,8 @@ class Lanes:
 
     def _end_first(self) -> None:
         lane = self._lanes.popleft()
-        if lane.seal:
-            self.events.append(SealDelta(lane.seal))
+        if lane.seal is not None and (seal := lane.seal()):
+            self.events.append(SealDelta(seal))
         self.events.append(PartEnded())
         lane.closed, lane.arguments = True, None
         self._held_chars -= lane.held_chars

@@ -1,5 +1,6 @@
 """Pieces of reasoning in a stream: text under either name, and OpenRouter's details with their seals."""
 
+from functools import partial
 from typing import Any, Final
 
 from farebox.dialects.canonical.parts import Reasoning
@@ -95,4 +96,4 @@ class ThoughtPieces:
                 last[field] = str(last.get(field) or "") + entry[field]
         else:
             self._sealed.append(entry)
-        lane.seal = own_seal(self._sealed, has_text=self._has_text, has_summary=self._paragraph >= 0)
+        lane.seal = partial(own_seal, self._sealed, has_text=self._has_text, has_summary=self._paragraph >= 0)
