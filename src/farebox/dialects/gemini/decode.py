@@ -41,6 +41,7 @@ from farebox.dialects.gemini.finish import finish_of
 from farebox.dialects.gemini.logprobs import token_objects
 from farebox.dialects.gemini.media import part_of
 from farebox.dialects.gemini.usage import read_usage, tier_of
+from farebox.dialects.pieces import Pieces
 from farebox.dialects.port import Broken
 from farebox.dialects.sse import data_of
 from farebox.dialects.usage import MISSING, Reported
@@ -77,7 +78,7 @@ class GeminiDecoder:
         self._open: Literal["text", "thought"] | None = None
         self._sealed = False
         self._seal = ""
-        self._texts: list[str] = []
+        self._texts = Pieces()
         self._chars = 0
         self._found: dict[str, Found] = {}
         self._logprobs: list[Any] | None = None
@@ -223,7 +224,7 @@ class GeminiDecoder:
         self._out.append(TextDelta(text))
         if self._chars <= MAX_CITED_CHARS:
             self._chars += len(text)
-            self._texts.append(text)
+            self._texts.add(text)
 
     def _wait_with(self, signature: str) -> None:
         """A text's signature ends its part, but metadata of the text may still follow."""
@@ -287,10 +288,10 @@ class GeminiDecoder:
             self._out.append(LogprobsAdded(self._logprobs))
             self._logprobs = None
         if self._found:
-            text = "".join(self._texts) if self._chars <= MAX_CITED_CHARS else ""
+            text = self._texts.text() if self._chars <= MAX_CITED_CHARS else ""
             self._out += [CitationAdded(citation) for citation in placed(self._found.values(), text)]
             self._found = {}
-        self._texts, self._chars = [], 0
+        self._texts, self._chars = Pieces(), 0
 
 
 def _arguments(call: Call) -> str:
