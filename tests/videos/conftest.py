@@ -9,6 +9,7 @@ from farebox_sandbox.process import RunningSandbox, serve_sandbox
 from tests.database import TestCluster
 from tests.gateway import RunningGateway, serve_gateway
 from tests.videos.films import Films, films_of
+from tests.videos.receivers import Receiver, receiving
 from tests.videos.shop import catalog_text
 
 QUICK = VideoJobs(poll_seconds=0.1, max_poll_seconds=0.2)
@@ -37,4 +38,10 @@ async def gateway(shared_gateway: RunningGateway) -> AsyncIterator[RunningGatewa
 async def films(gateway: RunningGateway) -> AsyncIterator[Films]:
     """A customer with money, and the official SDK with the customer's key."""
     async with films_of(await gateway.new_customer()) as found:
+        yield found
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as found:
         yield found
