@@ -126,6 +126,19 @@ async def test_what_decides_about_the_hold_may_not_follow_a_long_file(
     assert (await books(customer)).receipt.rule == "client_left_undelivered"
 
 
+@pytest.mark.parametrize("size_bytes", [10, 150_000])
+async def test_a_form_has_no_more_pictures_than_it_is_held_for(
+    customer: Customer, raw: RawUpstream, size_bytes: int
+) -> None:
+    raw.script = answer
+    pictures = [File("image[]", bytes(size_bytes), "image/png")] * 18
+    data = form(("model", "piece:raw"), ("prompt", "as one"), *pictures)
+    seen = await post(customer, data, "/v1/images/edits")
+    assert (seen.status, seen.error["code"], seen.error["param"]) == (400, "request_limit_exceeded", "image[]")
+    for call in await customer.call_ids():
+        assert (await customer.receipt(call)).call.charge_nanos == 0
+
+
 async def test_a_long_form_that_is_malformed_at_its_end_is_broken_off(customer: Customer, raw: RawUpstream) -> None:
     raw.script = answer
     seen = await post(customer, form(("model", "hear:raw"), LONG)[:-6])

@@ -25,6 +25,8 @@ from farebox.dataplane.workloads.speech import read_speech_job
 from farebox.dataplane.workloads.texts import read_embeddings_job, read_moderation_job
 from farebox.dataplane.workloads.transcripts import read_transcript_form
 from farebox.dataplane.workloads.upload import FormReader, is_form, too_large
+from farebox.dialects.openai_media.form import MAX_PARTS
+from farebox.dialects.openai_media.images import MAX_INPUT_IMAGES
 from farebox.dialects.openai_media.transcripts import SOUND_ELSEWHERE
 from farebox.dialects.port import Target, Told
 from farebox.dialects.registry import CHAT, UPSTREAMS
@@ -39,7 +41,8 @@ SMALL_FORM_BYTES = 1_000_000
 
 class Workload(NamedTuple):
     """What is served at one address. `name` stands on receipts; `needed` are fields without which a form
-    has to be kept whole, `late` those that may not come once the rest of it streams on: they decide about the hold."""
+    has to be kept whole, `late` those that may not come once the rest of it streams on: they decide about the hold;
+    `most_files` is how many files such a form is held for."""
 
     name: str
     workload: catalog.Workload
@@ -47,6 +50,7 @@ class Workload(NamedTuple):
     read_form: Callable[[FormReader], Job] | None = None
     needed: frozenset[str] = frozenset({"model"})
     late: frozenset[str] = frozenset()
+    most_files: int = MAX_PARTS
     keep_bytes: Callable[[Bounds], int] = lambda _: SMALL_FORM_BYTES
     accept: str = "application/json, text/event-stream"
 
@@ -80,6 +84,7 @@ WORKLOADS: Final[Mapping[str, Workload]] = {
         read_pictures_form,
         needed=frozenset({"model", "prompt"}),
         late=_LATE_FOR_PICTURES,
+        most_files=MAX_INPUT_IMAGES,
         keep_bytes=lambda bounds: bounds.max_buffered_upload_bytes,
     ),
     "/audio/speech": Workload("audio", "audio", read_speech_job, accept="*/*"),
@@ -133,7 +138,7 @@ async def _read(parts: Parts, workload: Workload, exchange: Exchange) -> tuple[J
         return workload.read(body), body
     if workload.read_form is None:
         raise Problem("invalid_request", "Send the request as JSON.")
-    reader = FormReader(exchange, parts.bounds, late=workload.late)
+    reader = FormReader(exchange, parts.bounds, late=workload.late, most_files=workload.most_files)
     await reader.keep(workload.keep_bytes(parts.bounds))
     claimed = header(exchange.headers, b"idempotency-key") is not None
     await _keep_what_is_needed(reader, parts.bounds, claimed=claimed, needed=workload.needed)

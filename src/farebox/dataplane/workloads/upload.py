@@ -11,7 +11,7 @@ from typing import Any
 from farebox.base.errors import Problem
 from farebox.base.limits import Bounds
 from farebox.dataplane.asgi import ClientLeft, Exchange, header
-from farebox.dialects.openai_media.form import Form, ModelPlace, Piece, boundary_of, form_content_type
+from farebox.dialects.openai_media.form import MAX_PARTS, Form, ModelPlace, Piece, boundary_of, form_content_type
 from farebox.dialects.port import Inexpressible
 from farebox.providers.client import Upload
 
@@ -23,9 +23,12 @@ def is_form(exchange: Exchange) -> bool:
 
 
 class FormReader:
-    """One form, from the client to the provider. `late` names fields that may not come once the rest streams on."""
+    """One form, from the client to the provider. `late` names fields that may not come once the rest streams on;
+    `most_files` is how many files the hold is for."""
 
-    def __init__(self, exchange: Exchange, bounds: Bounds, *, late: frozenset[str]) -> None:
+    def __init__(
+        self, exchange: Exchange, bounds: Bounds, *, late: frozenset[str], most_files: int = MAX_PARTS
+    ) -> None:
         """Raises Problem (`invalid_request`, `request_too_large`)."""
         if (header(exchange.headers, b"content-encoding") or b"identity") != b"identity":
             raise Problem("invalid_request", "Send the body uncompressed: `content-encoding` is not supported.")
@@ -38,6 +41,7 @@ class FormReader:
         self._receive = exchange.receive
         self._bounds = bounds
         self._late = late
+        self._most_files = most_files
         self._kept: list[Piece] = []
         self._size = 0
         self._gone = False
@@ -106,6 +110,10 @@ class FormReader:
         if self._size > self._bounds.max_upload_bytes:
             raise too_large("The form", self._bounds.max_upload_bytes)
         pieces = self.form.feed(body)
+        if (files := len(self.form.files)) > self._most_files:
+            facts = {"requested": files, "request_limit": self._most_files}
+            words = f"The form has more than {self._most_files} files."
+            raise Problem("request_limit_exceeded", words, facts=facts, param=self.form.files[-1])
         if not message.get("more_body", False):
             self.form.close()
             self.over = True
