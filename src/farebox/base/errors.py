@@ -81,7 +81,12 @@ CATALOGUE: Mapping[str, Entry] = {
     "method_not_allowed": Entry(405, _C, False, "Use the method named in the Allow header."),
     "invalid_request": Entry(400, _C, False, "Mend the request as the message says."),
     "invalid_max_tokens": Entry(400, _C, False, "Send a positive whole number of output tokens, or leave it out."),
-    "request_limit_exceeded": Entry(400, _C, False, "Shorten the prompt or lower the output limit."),
+    "request_limit_exceeded": Entry(
+        400,
+        _C,
+        False,
+        "Ask for no more than `request_limit`: less text, fewer or smaller pieces, a lower output limit.",
+    ),
     "request_timeout": Entry(408, _C, True, "Send the whole request without long pauses."),
     "request_too_large": Entry(413, _C, False, "Send a smaller body."),
     "insufficient_balance": Entry(402, _P, False, "Top up the balance."),
