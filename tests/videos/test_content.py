@@ -1,6 +1,7 @@
 """Films on their way to the customer: whole, in ranges, cut, and from nowhere but their provider."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from aiohttp import web
 
 from farebox.base.clock import MICROS_PER_SECOND
+from farebox.dataplane.videos.content import MAX_DOWNLOADS
 from farebox_sandbox.process import RunningSandbox
 from tests.database import TestCluster
 from tests.gateway import RunningGateway, serve_gateway, until
@@ -128,6 +130,24 @@ async def test_a_client_that_leaves_ends_the_providers_side(films: Films, gatewa
         while await open_requests(gateway):
             await asyncio.sleep(0.05)
     await until(lambda: not gateway.parts.calls.taken)
+
+
+async def test_a_workspace_does_not_take_all_places_by_fetching_slowly(films: Films, gateway: RunningGateway) -> None:
+    video_id = await made(films, seconds="60")
+    await gateway.set_faults("film-up", {"chunk_delay_seconds": 0.2})
+    url = f"{gateway.base_url}/videos/{video_id}/content"
+    async with contextlib.AsyncExitStack() as slow:
+        for _ in range(MAX_DOWNLOADS):
+            response = await slow.enter_async_context(gateway.session.get(url, headers=films.customer.headers))
+            assert response.status == 200
+        status, body, headers = await fetch(films, video_id)
+        assert (status, headers["retry-after"]) == (503, "5") and b"capacity_exhausted" in body
+        async with films_of(await gateway.new_customer()) as others:
+            assert (await fetch(others, await made(others, model="veo")))[0] == 200
+    await gateway.set_faults("film-up", {})
+    await until(lambda: not gateway.parts.calls.taken)
+    assert not gateway.parts.downloads
+    assert (await fetch(films, video_id))[0] == 200
 
 
 async def open_requests(gateway: RunningGateway) -> int:

@@ -1,7 +1,8 @@
 """What the data plane is made of. Built once per process by the composition root."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from farebox.base.brand import Brand
@@ -48,3 +49,4 @@ class Parts:
     calls: Gate
     drains: Gate
     metrics: Metrics
+    downloads: Counter[int] = field(default_factory=Counter)  # of films, by workspace

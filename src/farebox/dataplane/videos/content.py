@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections import Counter
+from collections.abc import Iterator
 from typing import Final, cast, get_args
 from urllib.parse import parse_qs
 
@@ -25,6 +27,9 @@ from farebox.providers.client import FailureKind, UpstreamFailure, UpstreamRespo
 
 # A download is at most one redirect away where it is known; more is a loop.
 MAX_REDIRECTS: Final = 3
+# Films that one workspace fetches at once from this process. Fetching costs nothing and may be slow, so without a bound
+# one film would be enough to take all places of a process from paid calls.
+MAX_DOWNLOADS: Final = 20
 MAX_RANGE_CHARS: Final = 200
 
 _PASSED_UP: Final = (b"range", b"if-range")
@@ -48,12 +53,27 @@ async def send_content(parts: Parts, exchange: Exchange, video_id: str, *, only_
         raise Problem("not_found", "This video failed, so there is nothing to download.")
     if job.expires_at is not None and job.expires_at <= parts.clock():
         raise _gone()
-    with place(parts):
+    with _turn(parts.downloads, key.workspace_id), place(parts):
         response, waits = await _open(parts, exchange, job, variant)
         try:
             await _send(parts, exchange, job, response=response, waits=waits, only_headers=only_headers)
         finally:
             response.close()
+
+
+@contextlib.contextmanager
+def _turn(downloads: Counter[int], workspace_id: int) -> Iterator[None]:
+    """One of the workspace's downloads. Raises Problem `capacity_exhausted`."""
+    if downloads[workspace_id] >= MAX_DOWNLOADS:
+        message = f"This workspace fetches {MAX_DOWNLOADS} films at once already; wait for one of them."
+        raise Problem("capacity_exhausted", message, retry_after_seconds=5)
+    downloads[workspace_id] += 1
+    try:
+        yield
+    finally:
+        downloads[workspace_id] -= 1
+        if not downloads[workspace_id]:
+            del downloads[workspace_id]
 
 
 def _variant(query: str) -> Variant:
