@@ -27,6 +27,10 @@ from tests.cli.programs import (
     workers_of,
 )
 
+# Who tried an SDK in this terminal has a key of the gateway where a provider's is looked for. It counts as none, so
+# that the sandbox plays on; every call of this module proves it.
+OWN_KEY = {"OPENAI_API_KEY": "fbx_of-an-earlier-demo"}
+
 
 class Demo:
     """A running demo."""
@@ -45,7 +49,7 @@ class Demo:
         )
 
     def json(self, *arguments: str) -> Any:
-        return farebox_json(self.home, *arguments)
+        return farebox_json(self.home, *arguments, **OWN_KEY)
 
     def balance(self, workspace: str) -> Decimal:
         views = self.json("workspace", "list")
@@ -57,7 +61,7 @@ class Demo:
 @pytest.fixture(scope="module")
 def demo(shared_home: Home) -> Iterator[Demo]:
     port = free_port()
-    with running(shared_home, "demo", "--json", PORT=str(port)) as program:
+    with running(shared_home, "demo", "--json", PORT=str(port), **OWN_KEY) as program:
         demo = Demo(shared_home, port, json.loads(program.line()))
         yield demo
         demo.intruder.kill()
@@ -169,6 +173,8 @@ def test_the_books_are_proved_and_the_doctor_is_content(demo: Demo) -> None:
     # The sandbox plays it, but a real gateway would lack its key.
     assert checks["provider anthropic"]["verdict"] == "warning"
     assert "ANTHROPIC_API_KEY" in checks["provider anthropic"]["fix"]
+    assert checks["provider openai"]["verdict"] == "warning"
+    assert "a key of this gateway" in checks["provider openai"]["detail"]
 
 
 def test_the_same_catalog_again_changes_nothing_and_a_dry_run_only_tells(demo: Demo, tmp_path: Any) -> None:

@@ -52,9 +52,17 @@ class Accounts:
     """The state of all provider accounts in this process."""
 
     def __init__(
-        self, clock: Clock, *, environment: Mapping[str, str] | None = None, sandbox: Sandbox | None = None
+        self,
+        clock: Clock,
+        *,
+        environment: Mapping[str, str] | None = None,
+        sandbox: Sandbox | None = None,
+        own_key_prefix: str = "",
     ) -> None:
+        """`own_key_prefix`: how this gateway's own keys begin. Who tried it out may have one in `OPENAI_API_KEY`; no
+        provider knows it, so it counts as none."""
         self._clock = clock
+        self._own_key_prefix = own_key_prefix
         # A copy: the environment does not change, and reading the real one encodes each name anew.
         self._environment = dict(os.environ if environment is None else environment)
         self._sandbox = sandbox
@@ -65,7 +73,7 @@ class Accounts:
         if provider.api_key_env is None:
             return Endpoint(provider.base_url, None)
         key = self._environment.get(provider.api_key_env)
-        if key:
+        if key and not (self._own_key_prefix and key.startswith(self._own_key_prefix)):
             return Endpoint(provider.base_url, key, auth_of(provider))
         if self._sandbox is not None:
             return Endpoint(self._sandbox.base_url, self._sandbox.api_key, auth_of(provider))

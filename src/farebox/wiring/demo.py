@@ -116,7 +116,7 @@ def _furnish(settings: Settings, database: OpenDatabase, address: str, *, report
     report("opening the demo workspace and making a key")
     catalog = asyncio.run(current_catalog(database.dsn))
     workspace_id, key = asyncio.run(_furnish_workspace(settings, database.dsn))
-    sandboxed, real = _providers(catalog)
+    sandboxed, real = _providers(catalog, settings.brand.key_prefix)
     available_usd = next(
         view.available_usd
         for view in asyncio.run(operate.list_workspaces(database.dsn))
@@ -175,8 +175,8 @@ def _model(catalog: Catalog) -> str:
     return PREFERRED_MODEL if PREFERRED_MODEL in sold or not sold else sold[0]
 
 
-def _providers(catalog: Catalog) -> tuple[list[str], list[str]]:
+def _providers(catalog: Catalog, own_key_prefix: str) -> tuple[list[str], list[str]]:
     """Who is played by the sandbox, and who is called for real."""
-    accounts = Accounts(monotone_clock())
+    accounts = Accounts(monotone_clock(), own_key_prefix=own_key_prefix)
     real = [p.display_name for p in catalog.providers.values() if accounts.endpoint(p) is not None]
     return [p.display_name for p in catalog.providers.values() if p.display_name not in real], real

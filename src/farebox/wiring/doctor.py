@@ -116,7 +116,7 @@ def _inside(settings: Settings, dsn: str, *, embedded: bool) -> Iterator[Finding
     yield Finding(check="schema", verdict="ok", detail="current")
     yield _catalog(settings, dsn)
     for provider in asyncio.run(current_catalog(dsn)).providers.values():
-        yield _provider_key(provider)
+        yield _provider_key(provider, settings.brand.key_prefix)
     yield _ledger(dsn)
 
 
@@ -138,7 +138,7 @@ def _catalog(settings: Settings, dsn: str) -> Finding:
     )
 
 
-def _provider_key(provider: Provider) -> Finding:
+def _provider_key(provider: Provider, own_key_prefix: str) -> Finding:
     check, name = f"provider {provider.provider_id}", provider.api_key_env
     if name is None:
         return Finding(check=check, verdict="ok", detail="needs no key")
@@ -146,6 +146,13 @@ def _provider_key(provider: Provider) -> Finding:
         refuse_empty([name])
     except OperatorError as error:
         return Finding(check=check, verdict="error", detail=error.message, fix=error.fix)
+    if os.environ.get(name, "").startswith(own_key_prefix):
+        return Finding(
+            check=check,
+            verdict="warning",
+            detail=f"{name} has a key of this gateway, which no provider knows, so its routes are not ready",
+            fix=f"set {name} to a key of the provider where `farebox serve` is started",
+        )
     if name in os.environ:
         return Finding(check=check, verdict="ok", detail=f"{name} is set")
     return Finding(

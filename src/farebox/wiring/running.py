@@ -75,7 +75,7 @@ class Running:
             process=f"worker {boot.worker}",
             rider_statements={RECORD_CALL: RECORD_CALL_SQL},
         )
-        self.accounts = Accounts(self.clock, sandbox=_sandbox(boot))
+        self.accounts = Accounts(self.clock, sandbox=_sandbox(boot), own_key_prefix=settings.brand.key_prefix)
         self.spool = Spool(settings.home.spool)
         self.jobs = JobStore(lambda: connected(pool))
         self.metrics = Metrics(registry)
