@@ -187,6 +187,20 @@ async def test_what_cannot_be_served_is_refused_before_anything_is_held(
     assert await customer.call_ids() == []
 
 
+async def test_who_asks_at_the_wrong_address_is_told_the_right_one(customer: Customer) -> None:
+    body = {"prompt": "a cat", "input": "a cat", "messages": [{"role": "user", "content": "hi"}]}
+    for model, right in (
+        ("piece", "/v1/images/generations"),
+        ("chatty", "/v1/chat/completions"),
+        ("speak", "/v1/audio"),
+    ):
+        for path in ("/v1/images/generations", "/v1/embeddings", "/v1/chat/completions"):
+            if path != right:
+                seen = await see(customer.post(path, {**body, "model": model}))
+                assert (seen.status, seen.error["code"]) == (400, "invalid_request")
+                assert f"call it at {right}" in seen.error["message"]
+
+
 async def test_more_pictures_than_were_asked_for_are_the_providers_gift(customer: Customer, raw: RawUpstream) -> None:
     async def script(exchange: RawExchange) -> None:
         await exchange.read_body()

@@ -18,6 +18,17 @@ from farebox.routing.rules import AccountStates, choose, refuse_without_route
 # Service tiers that no provider sells above its usual price; without a price of their own they cost the usual one.
 CHEAPER_TIERS = frozenset({"flex", "scale", "standard_only"})
 
+_TEXT_ADDRESSES = "/v1/chat/completions, /v1/responses or /v1/messages"
+_ADDRESSES: Mapping[Workload, str] = {
+    "text": _TEXT_ADDRESSES,
+    "coding": _TEXT_ADDRESSES,
+    "image": "/v1/images/generations or /v1/images/edits",
+    "audio": "/v1/audio/speech, /v1/audio/transcriptions or /v1/audio/translations",
+    "video": "/v1/videos",
+    "embedding": "/v1/embeddings",
+    "moderation": "/v1/moderations",
+}
+
 
 class Admission(NamedTuple):
     """A request that may be paid for. `dialect` is the surface or workload, as receipts name it; `prompt_bytes` are of
@@ -145,7 +156,7 @@ def admit_text(
 def require_workload(model: Model, *workloads: Workload) -> None:
     """Raises Problem `invalid_request` when a model is asked at an address that is not for its workload."""
     if model.workload not in workloads:
-        message = f"{model.model_id} is a model for {model.workload}; it cannot be called at this address."
+        message = f"{model.model_id} is a model for {model.workload}; call it at {_ADDRESSES[model.workload]}."
         raise Problem("invalid_request", message, param="model", facts={"workload": model.workload})
 
 
