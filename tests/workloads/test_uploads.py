@@ -139,6 +139,16 @@ async def test_a_form_has_no_more_pictures_than_it_is_held_for(
         assert (await customer.receipt(call)).call.charge_nanos == 0
 
 
+@pytest.mark.parametrize(("size_bytes", "status"), [(4_096, 200), (4_097, 413)])
+async def test_a_prompt_that_follows_a_long_file_is_as_long_as_it_is_held_for(
+    customer: Customer, raw: RawUpstream, size_bytes: int, status: int
+) -> None:
+    raw.script = answer
+    seen = await post(customer, form(("model", "hear:raw"), LONG, ("prompt", "x" * size_bytes)))
+    assert seen.status == status
+    assert (await books(customer)).receipt.rule == ("provider_usage" if status == 200 else "client_left_undelivered")
+
+
 async def test_a_long_form_that_is_malformed_at_its_end_is_broken_off(customer: Customer, raw: RawUpstream) -> None:
     raw.script = answer
     seen = await post(customer, form(("model", "hear:raw"), LONG)[:-6])

@@ -13,7 +13,7 @@ from farebox.dataplane.answer import Received
 from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_CHARGES
 from farebox.dataplane.relay import EVENTS, Framing
 from farebox.dataplane.workloads.job import Priced
-from farebox.dataplane.workloads.upload import FormReader
+from farebox.dataplane.workloads.upload import MAX_LATE_BYTES, FormReader
 from farebox.dialects.openai_media.fold import MediaFold, Streamed
 from farebox.dialects.openai_media.transcripts import (
     LEAST_BYTES_PER_SECOND,
@@ -30,9 +30,6 @@ from farebox.dialects.request import Size
 from farebox.dialects.translate import Passage, Untouched
 from farebox.dialects.usage import MISSING, Basis, Reported
 from farebox.providers.client import Body
-
-# A prompt may still follow the file of a form that streams on.
-LATE_PROMPT_BYTES = 4_096
 
 _TOKEN_RATES = ("input", "audio_input", "output")
 _JSON = "application/json"
@@ -65,7 +62,7 @@ class TranscriptJob:
     def ceiling(self, model: Model) -> Ceiling:
         """No more seconds than the bytes can have and the model takes. Raises Problem for one that does not listen."""
         seconds = -(-self.form.most_bytes() // LEAST_BYTES_PER_SECOND)
-        prompt_bytes = self.size.text_bytes + (0 if self.form.over else LATE_PROMPT_BYTES)
+        prompt_bytes = self.size.text_bytes + (0 if self.form.over else MAX_LATE_BYTES)
         return transcription_ceiling(model, seconds=min(seconds, model.max_audio_seconds), prompt_bytes=prompt_bytes)
 
     def variant(self, price: Price) -> str | None:

@@ -15,6 +15,9 @@ from farebox.dialects.openai_media.form import MAX_PARTS, Form, ModelPlace, Piec
 from farebox.dialects.port import Inexpressible
 from farebox.providers.client import Upload
 
+# Of the fields that follow the files of a form that streams on: its hold has room for so much prompt.
+MAX_LATE_BYTES = 4_096
+
 
 def is_form(exchange: Exchange) -> bool:
     """Whether the request is a form."""
@@ -85,9 +88,13 @@ class FormReader:
         seen = {name: len(values) for name, values in self.form.fields.items()}
         while not self.over:
             pieces = await self._next()
+            late_bytes = 0
             for name, values in self.form.fields.items():
-                if len(values) > seen.get(name, 0):
+                if late := values[seen.get(name, 0) :]:
                     self._check_order(name)
+                    late_bytes += sum(len(value.encode()) for value in late)
+            if late_bytes > MAX_LATE_BYTES:
+                raise too_large("What follows the files of a form that is so long", MAX_LATE_BYTES)
             if found := b"".join(piece for piece in pieces if isinstance(piece, bytes)):
                 yield found
 
