@@ -13,6 +13,7 @@ from bench.governed import governed
 from bench.growth import growth
 from bench.home import DEFAULT_FOLDER
 from bench.ledger import ledger
+from bench.long_requests import long_requests
 from bench.machine import describe_machine
 from bench.memory import memory
 from bench.profiling import profile, profile_streams
@@ -25,6 +26,7 @@ ALWAYS: dict[str, Callable[[Run], Report]] = {
     "governed": governed,
     "streaming": streaming,
     "dialects": dialects,
+    "long-requests": long_requests,
     "ledger": ledger,
     "memory": memory,
     "coldstart": coldstart,
