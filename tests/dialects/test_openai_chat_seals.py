@@ -1,6 +1,5 @@
 """What another provider sealed survives a client that speaks chat: it keeps the message, and sends it back."""
 
-import time
 from typing import Any
 
 import msgspec
@@ -150,14 +149,10 @@ def _asking(parts: tuple[Part, ...]) -> Any:
 
 
 def test_thousands_of_sealed_details_are_put_together_once() -> None:
-    def seconds(count: int) -> float:
-        decoder, began_at = UPSTREAMS["openai_chat"].new_decoder(), time.process_time()
-        for number in range(count):
-            detail = {"type": "reasoning.encrypted", "data": "x", "id": str(number), "index": 0}
-            delta = msgspec.json.encode({"choices": [{"index": 0, "delta": {"reasoning_details": [detail]}}]})
-            decoder.feed(b"data: " + delta + b"\n\n")
-        assert any(isinstance(event, SealDelta) for event in decoder.close())
-        return time.process_time() - began_at
-
-    # Eight times the details cost about eight times as much; a square would cost sixty-four times as much.
-    assert seconds(4_000) < 30 * max(seconds(500), 0.005)
+    """A square of their number would take minutes, beyond the patience of these tests; `bench` has the figures."""
+    decoder = UPSTREAMS["openai_chat"].new_decoder()
+    for number in range(32_000):
+        detail = {"type": "reasoning.encrypted", "data": "x", "id": str(number), "index": 0}
+        delta = msgspec.json.encode({"choices": [{"index": 0, "delta": {"reasoning_details": [detail]}}]})
+        decoder.feed(b"data: " + delta + b"\n\n")
+    assert any(isinstance(event, SealDelta) for event in decoder.close())

@@ -1,6 +1,5 @@
 """Cutting a stream into events: the same events however the bytes were cut into chunks."""
 
-import time
 from itertools import pairwise
 
 import pytest
@@ -62,16 +61,11 @@ def test_an_event_without_an_end_overflows_and_is_not_collected_for_ever() -> No
 
 @pytest.mark.parametrize("most", [b"x" * 50, b"x" * 49 + b"\r"], ids=["one line", "many lines"])
 def test_a_large_event_in_small_chunks_is_put_together_once(most: bytes) -> None:
-    def seconds(chunks: int) -> float:
-        splitter, began_at = EventSplitter(100_000_000), time.process_time()
-        for _ in range(chunks):
-            splitter.feed(most)
-        assert len(splitter.feed(b"\n\n")) == 1
-        return time.process_time() - began_at
-
-    # Ten times the chunks cost about ten times as much; a square would cost a hundred times as much.
-    short = min(seconds(4_000) for _ in range(3))
-    assert min(seconds(40_000) for _ in range(2)) < 40 * max(short, 0.005)
+    splitter = EventSplitter(100_000_000)
+    for _ in range(400_000):
+        splitter.feed(most)
+    # Put together anew for each chunk, this takes hours: beyond the patience of these tests.
+    assert [len(event) for event in splitter.feed(b"\n\n")] == [400_000 * len(most) + 2]
 
 
 def test_the_data_of_an_event() -> None:
