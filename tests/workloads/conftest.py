@@ -19,7 +19,7 @@ BOUNDS = Bounds(
     max_upload_bytes=6_000_000,
     max_buffered_upload_bytes=2_000_000,
     max_image_answer_bytes=3_000_000,
-    body_timeout_seconds=2.0,
+    body_timeout_seconds=4.0,
     keep_alive_seconds=1.0,
 )
 
