@@ -97,7 +97,10 @@ class Relay:
         self._draining = False
         self._guard: asyncio.Timeout | None = None
         self._abort_kind: FailureKind | None = None
-        self._forwarding = Forwarding(parts, call, sending, gone=lambda: self._left_at is not None)
+        # Not a function of ours: nothing below refers back to the relay, so that it goes with its stream and does not
+        # wait for a full collection, which is rare here.
+        self._left = asyncio.Event()
+        self._forwarding = Forwarding(parts, call, sending, gone=self._left.is_set)
         self._marked_bytes = 0
         self._attempt_began_at: float | None = None
         self._relayed = False
@@ -308,6 +311,7 @@ class Relay:
         if self._left_at is not None or self._over:
             return
         self._left_at = self._loop.time()
+        self._left.set()
         if self._sender is not None:
             self._interrupted = True
             self._sender.cancel()
