@@ -6,7 +6,9 @@ release: on success, error, cancel and disconnect here, on a crash in `recover.p
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 import msgspec
@@ -42,6 +44,10 @@ from farebox.identity.authenticate import require_scope
 
 # A header that a client may have forwarded to its own provider; the longest list of betas seen is a tenth of it.
 MAX_FORWARDED_CHARS = 4_096
+# Longer requests are read and translated apart from the event loop; what is shorter takes some milliseconds.
+LONG_REQUEST_BYTES = 500_000
+
+T = TypeVar("T")
 
 
 async def serve_text(parts: Parts, surface: Surface, exchange: Exchange, call_id: UUID) -> None:
@@ -50,10 +56,11 @@ async def serve_text(parts: Parts, surface: Surface, exchange: Exchange, call_id
     key = await parts.authenticate(exchange.headers)
     require_scope(key, surface.scope)
     body = await read_body(exchange.receive, exchange.headers, parts.bounds)
-    request = with_forwarded(surface, surface.read_request(body), exchange)
-    admission, sending = admit_text(
-        parts.catalog(), parts.limits, parts.accounts.state, key=key, surface=surface, request=request
+    request = with_forwarded(surface, await _apart(partial(surface.read_request, body), len(body)), exchange)
+    admitting = partial(
+        admit_text, parts.catalog(), parts.limits, parts.accounts.state, key=key, surface=surface, request=request
     )
+    admission, sending = await _apart(admitting, len(body))
     call = Call(call_id, with_claim(admission, exchange.headers, body), started_at, admission.routes[0])
     with place(parts):
         await take_hold(parts, call)
@@ -69,6 +76,12 @@ async def serve_text(parts: Parts, surface: Surface, exchange: Exchange, call_id
                 read=lambda outgoing, found, _: read_text(surface, outgoing, found, told),
                 surface=surface,
             )
+
+
+async def _apart(work: Callable[[], T], size_bytes: int) -> T:
+    """Reading and translating a long request takes up to some tenths of a second a megabyte: in a thread, other calls
+    have their turns meanwhile."""
+    return work() if size_bytes < LONG_REQUEST_BYTES else await asyncio.to_thread(work)
 
 
 def with_forwarded(surface: Surface, request: Request, exchange: Exchange) -> Request:
