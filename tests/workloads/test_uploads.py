@@ -172,6 +172,16 @@ async def test_forms_have_bounds(customer: Customer) -> None:
     assert await customer.call_ids() == []
 
 
+@pytest.mark.parametrize(("beyond", "status"), [(0, 200), (1, 413)])
+async def test_the_bound_of_a_kept_form_is_exact_however_it_comes(customer: Customer, beyond: int, status: int) -> None:
+    frame = len(form(File("file", b""), ("model", "hear")))
+    whole = form(File("file", bytes(2_000_000 - frame + beyond)), ("model", "hear"))
+    assert len(whole) == 2_000_000 + beyond
+    seen = await post(customer, whole)
+    assert seen.status == status, seen.body
+    assert seen.error.get("limit_bytes") == (2_000_000 if beyond else None)
+
+
 async def test_a_form_without_a_length_is_bounded_as_it_comes(customer: Customer, raw: RawUpstream) -> None:
     raw.script = lambda exchange: exchange.wait_until_left()
     whole = form(("model", "hear:raw"), File("file", bytes(6_100_000)))

@@ -148,18 +148,22 @@ async def _read(parts: Parts, workload: Workload, exchange: Exchange) -> tuple[J
 async def _keep_what_is_needed(reader: FormReader, bounds: Bounds, *, claimed: bool, needed: frozenset[str]) -> None:
     """Keep all of a form whose hash is needed, and so much of another as the hold needs. Raises Problem."""
 
+    most = bounds.max_buffered_upload_bytes
+
     def enough() -> bool:
-        return reader.over or (not claimed and needed <= reader.form.fields.keys())
+        # The read that crosses the bound may bring the missing field or the end as well: such a form is too long all
+        # the same, or it would depend on the network whether it is served.
+        whole = reader.over and reader.size_bytes <= most
+        return whole or (not claimed and reader.has_within(needed, most))
 
     if enough():
         return
-    most = bounds.max_buffered_upload_bytes
     await reader.keep(most)
     if enough():
         return
     if claimed:
         raise too_large("A form with an `Idempotency-Key`", most)
-    missing = sorted(needed - reader.form.fields.keys())[0]
+    missing = min(name for name in needed if not reader.has_within({name}, most))
     raise too_large(f"A form with its files before `{missing}`", most, "; send the fields first")
 
 

@@ -5,7 +5,7 @@ Memory: what is kept (`bounds.max_buffered_upload_bytes` at most) and what `Form
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Set
 from typing import Any
 
 from farebox.base.errors import Problem
@@ -46,7 +46,8 @@ class FormReader:
         self._late = late
         self._most_files = most_files
         self._kept: list[Piece] = []
-        self._size = 0
+        self.size_bytes = 0
+        self._came_within: dict[str, int] = {}  # the size with the read that brought a field
         self._gone = False
         self._deadline = asyncio.get_running_loop().time() + bounds.upload_timeout_seconds
         if (self.announced_bytes or 0) > bounds.max_upload_bytes:
@@ -54,8 +55,12 @@ class FormReader:
 
     async def keep(self, most_bytes: int) -> None:
         """Read and keep until the form is over or longer than so many bytes. Raises Problem and ClientLeft."""
-        while not self.over and self._size <= most_bytes:
+        while not self.over and self.size_bytes <= most_bytes:
             _append(self._kept, await self._next())
+
+    def has_within(self, names: Set[str], most_bytes: int) -> bool:
+        """Whether all of these fields came with the first so many bytes."""
+        return all(self._came_within.get(name, most_bytes + 1) <= most_bytes for name in names)
 
     def raw(self) -> bytes:
         """The whole body as it came; for a form that was kept whole."""
@@ -74,7 +79,7 @@ class FormReader:
         length = None
         if self.over or self.announced_bytes is not None:
             client_model = (self.form.value("model") or "").encode()
-            length = (self._size if self.over else self.announced_bytes or 0) + len(model) - len(client_model)
+            length = (self.size_bytes if self.over else self.announced_bytes or 0) + len(model) - len(client_model)
         return _Passing(self, form_content_type(self._boundary), length, model)
 
     async def chunks(self, model: bytes) -> AsyncIterator[bytes]:
@@ -113,10 +118,12 @@ class FormReader:
     async def _read(self) -> list[Piece]:
         message = await self._message()
         body = message.get("body", b"")
-        self._size += len(body)
-        if self._size > self._bounds.max_upload_bytes:
+        self.size_bytes += len(body)
+        if self.size_bytes > self._bounds.max_upload_bytes:
             raise too_large("The form", self._bounds.max_upload_bytes)
         pieces = self.form.feed(body)
+        for name in self.form.fields.keys() - self._came_within.keys():
+            self._came_within[name] = self.size_bytes
         if (files := len(self.form.files)) > self._most_files:
             facts = {"requested": files, "request_limit": self._most_files}
             words = f"The form has more than {self._most_files} files."
