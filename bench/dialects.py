@@ -51,7 +51,7 @@ class Pair(NamedTuple):
         """A request from the client to the provider."""
         request = self.surface.read_request(body)
         if self.native:
-            return self.upstream.native_body(request, _EDITS)
+            return self.surface.native_body(request, _EDITS)
         return self.upstream.encode_request(self.surface.decode_request(request), _EDITS, True).body
 
 

@@ -38,6 +38,11 @@ SELECT a.pid, {stands} FROM pg_locks l
   JOIN pg_stat_activity a ON a.pid = l.pid
  WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
 """
+_WORKERS: Final = """
+SELECT l.pid, substring(o.process FROM 'pid ([0-9]+)')::int FROM pg_locks l
+  JOIN ledger_owner o ON (l.classid::bigint << 32 | l.objid::bigint) = o.owner_id
+ WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+"""
 _LEDGERS: Final = """
 SELECT h.hold_id, l.pid FROM ledger_hold h
   JOIN pg_locks l ON (l.classid::bigint << 32 | l.objid::bigint) = h.owner_id
@@ -61,12 +66,15 @@ async def batchers(connection: Connection, stands: str = "true") -> list[int]:
     return [int(pid) for pid, true in found if true]
 
 
+async def workers_by_ledger(connection: Connection) -> dict[int, int]:
+    """Each worker by the PostgreSQL process of its ledger."""
+    return dict(await (await connection.execute(_WORKERS.encode())).fetchall())
+
+
 @contextlib.asynccontextmanager
-async def frozen(
-    gateway: GatewayProcess, window: Window, among: Collection[int] | None = None
-) -> AsyncIterator[list[int]]:
-    """Inside the block at least one worker's ledger (one `among` these) stands in the window; yields the PostgreSQL
-    processes of those that do.
+async def frozen(gateway: GatewayProcess, window: Window) -> AsyncIterator[list[int]]:
+    """Inside the block at least one worker's ledger stands in the window; yields the PostgreSQL processes of those
+    that do.
 
     Afterwards PostgreSQL is as before, also when it was killed in between.
     """
@@ -79,7 +87,7 @@ async def frozen(
         if window == "before":
             await blocker.set_autocommit(False)
             await blocker.execute("SELECT FROM ledger_account WHERE account_id = 0 FOR UPDATE")
-        yield await _stopped(gateway, connection, window, among)
+        yield await _stopped(gateway, connection, window)
     finally:
         await _close(connection)
         await _close(blocker)
@@ -102,17 +110,11 @@ async def thaw(gateway: GatewayProcess, window: Window) -> None:
             await _close(connection)
 
 
-async def _stopped(
-    gateway: GatewayProcess, connection: Connection, window: Window, among: Collection[int] | None
-) -> list[int]:
+async def _stopped(gateway: GatewayProcess, connection: Connection, window: Window) -> list[int]:
     async with gateway.patience(f"a ledger to stand {window}"):
-        while True:
-            found = await batchers(connection, _STANDS[window])
-            if among is not None:
-                found = [pid for pid in found if pid in among]
-            if found:
-                return found
+        while not (found := await batchers(connection, _STANDS[window])):
             await asyncio.sleep(POLL_SECONDS / 5)
+        return found
 
 
 async def ledgers_of(connection: Connection, call_ids: Collection[UUID]) -> dict[UUID, int]:

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from farebox.base.ids import read_call
 from farebox.storage.processes import postgres_processes
 from tests.crash.client import Client, Told
-from tests.crash.freeze import Window, batchers, frozen, ledgers_of, orphans_due, sweeping
+from tests.crash.freeze import Window, batchers, frozen, ledgers_of, orphans_due, sweeping, workers_by_ledger
 from tests.crash.gateway import POLL_SECONDS, WORKERS, GatewayProcess, kill
 from tests.crash.load import Load
 
@@ -81,7 +81,7 @@ async def worker_between_settlement_and_answer(stage: Stage) -> None:
 async def both_workers_in_the_sweep(stage: Stage) -> None:
     """The sweeper dies between what it read and what it was to do about it."""
     await all_workers(stage)
-    kill([stage.random.choice(sorted(set((await _workers_by_ledger(stage)).values())))])
+    kill([stage.random.choice(await _streaming_workers(stage))])
     await orphans_due(stage.gateway)
     async with frozen(stage.gateway, stage.random.choice(["before", "unheard"])):
         await sweeping(stage.gateway)
@@ -207,13 +207,17 @@ async def _kill_one_of_two(stage: Stage) -> None:
 
 async def _kill_frozen_worker(stage: Stage, window: Window) -> None:
     await all_workers(stage)
-    workers = await _workers_by_ledger(stage)
-    async with frozen(stage.gateway, window, workers) as stopped:
+    connection = await stage.gateway.connect()
+    try:
+        workers = await workers_by_ledger(connection)
+    finally:
+        await connection.close()
+    async with frozen(stage.gateway, window) as stopped:
         kill([workers[stage.random.choice(stopped)]])
 
 
-async def _workers_by_ledger(stage: Stage) -> dict[int, int]:
-    """Worker by the PostgreSQL process of its ledger, for workers that serve a stream: its call id tells whose."""
+async def _streaming_workers(stage: Stage) -> list[int]:
+    """The workers that serve a stream whose hold is in the books."""
     connection = await stage.gateway.connect()
     try:
         async with stage.gateway.patience("streams to run"):
@@ -224,9 +228,9 @@ async def _workers_by_ledger(stage: Stage) -> dict[int, int]:
                     for client in stage.load.clients
                     if client.busy and client.call_id and client.local_port in served_by
                 }
-                ledgers = await ledgers_of(connection, workers)
-                if ledgers:
-                    return {ledger: workers[call_id] for call_id, ledger in ledgers.items()}
+                held = await ledgers_of(connection, workers)
+                if held:
+                    return sorted({workers[call_id] for call_id in held})
                 await asyncio.sleep(POLL_SECONDS)
     finally:
         await connection.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farebox.base.errors import Problem
-from farebox.dialects.anthropic_messages import SURFACE, UPSTREAM
+from farebox.dialects.anthropic_messages import SURFACE
 from farebox.dialects.canonical.conversation import (
     Conversation,
     FunctionTool,
@@ -238,7 +238,7 @@ def test_thoughts_of_other_origins_do_not_go_to_anthropic_when_the_model_changes
     alone = assistant({"type": "redacted_thinking", "data": seal("gemini", Sealed("x"))})
     body = {"model": "m", "messages": [user({"type": "text", "text": "a"}), alone, assistant(*blocks)], "max_tokens": 5}
     request = SURFACE.read_request(msgspec.json.encode(body))
-    sent = msgspec.json.decode(UPSTREAM.native_body(request, Edits("up", 9, Profile())))
+    sent = msgspec.json.decode(SURFACE.native_body(request, Edits("up", 9, Profile())))
     assert sent == {**body, "model": "up", "messages": [body["messages"][0], assistant(*blocks[1:])]}  # type: ignore[index]
 
 

@@ -11,7 +11,6 @@ from farebox.base.errors import Problem
 from farebox.dialects.anthropic_messages import (
     COUNT_PATH,
     SURFACE,
-    UPSTREAM,
     count_body,
     native_count_body,
     read_count_request,
@@ -65,15 +64,15 @@ def test_what_is_no_request_is_refused(fields: dict[str, Any]) -> None:
 def test_a_body_like_claude_codes_is_relayed_byte_for_byte_but_for_the_models_id() -> None:
     request = SURFACE.read_request(CLAUDE_CODE_BODY)
     expected = CLAUDE_CODE_BODY.replace(b'"model":"claude-sonnet-4-6"', b'"model":"claude-upstream"')
-    assert UPSTREAM.native_body(request, EDITS) == expected != CLAUDE_CODE_BODY
+    assert SURFACE.native_body(request, EDITS) == expected != CLAUDE_CODE_BODY
 
 
 def test_a_limit_is_added_only_where_the_client_set_none() -> None:
-    assert msgspec.json.decode(UPSTREAM.native_body(read(), EDITS)) == {**ASK, "model": "claude-upstream"}
+    assert msgspec.json.decode(SURFACE.native_body(read(), EDITS)) == {**ASK, "model": "claude-upstream"}
     for fields in ({**ASK, "max_tokens": None}, {name: ASK[name] for name in ("model", "messages")}):
         request = SURFACE.read_request(msgspec.json.encode(fields))
         assert request.output_limit is None
-        assert msgspec.json.decode(UPSTREAM.native_body(request, EDITS))["max_tokens"] == 77
+        assert msgspec.json.decode(SURFACE.native_body(request, EDITS))["max_tokens"] == 77
 
 
 def test_a_request_to_count_needs_no_limit_and_gets_none() -> None:

@@ -123,7 +123,7 @@ ANSWER: dict[str, Any] = {
 
 
 def test_a_whole_answer_says_what_it_used_and_delivered() -> None:
-    answer = UPSTREAM.read_answer(msgspec.json.encode(ANSWER))
+    answer = SURFACE.read_answer(msgspec.json.encode(ANSWER))
     assert answer.reported.usage == Usage(input_tokens=3, output_tokens=4)
     assert (answer.service_tier, answer.delivered_bytes) == ("priority", 2 + 3 + len('{"a":1}'))
 
@@ -131,12 +131,12 @@ def test_a_whole_answer_says_what_it_used_and_delivered() -> None:
 @pytest.mark.parametrize("body", [b"", b"[]", b"5", b"{}", b'{"content":5}', b"\xff", b"[" * 5_000])
 def test_what_is_no_message_is_the_providers_mistake(body: bytes) -> None:
     with pytest.raises(Problem) as caught:
-        UPSTREAM.read_answer(body)
+        SURFACE.read_answer(body)
     assert caught.value.code == "upstream_exception"
 
 
 def test_a_message_with_anything_in_it_is_read() -> None:
-    answer = UPSTREAM.read_answer(b'{"content":[5,null,{"type":"text","text":5},{"type":"x"}],"usage":7}')
+    answer = SURFACE.read_answer(b'{"content":[5,null,{"type":"text","text":5},{"type":"x"}],"usage":7}')
     assert answer.reported.malformed and answer.delivered_bytes == 0
 
 

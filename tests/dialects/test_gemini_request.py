@@ -123,12 +123,6 @@ def test_the_model_stands_in_the_path_and_streams_are_events() -> None:
     assert path == "/models/a%2Fb%3Fc:streamGenerateContent?alt=sse"
 
 
-def test_nothing_can_pass_untouched_because_no_client_speaks_gemini() -> None:
-    for native in (UPSTREAM.native_body, UPSTREAM.read_answer):
-        with pytest.raises(NotImplementedError):
-            native(None, None)  # type: ignore[call-arg, arg-type]
-
-
 def test_systems_before_the_conversation_instruct_and_later_ones_stay_in_their_place() -> None:
     system, developer = Turn("system", (Text("a"), Text("b"))), Turn("developer", (Text("c"),))
     encoded = UPSTREAM.encode_request(asked(system, developer, USER, system, USER), EDITS, False)

@@ -88,7 +88,7 @@ def is_normal(conversation: Conversation) -> bool:
 def test_no_request_fails_with_anything_but_a_problem(body: bytes) -> None:
     try:
         request = SURFACE.read_request(body)
-        UPSTREAM.native_body(request, EDITS)
+        SURFACE.native_body(request, EDITS)
         conversation = SURFACE.decode_request(request)
         assert is_normal(conversation)
         encoded = UPSTREAM.encode_request(conversation, EDITS, request.stream)
@@ -103,7 +103,7 @@ def test_no_request_fails_with_anything_but_a_problem(body: bytes) -> None:
 @given(_bodies | mutated(ANSWER))
 def test_no_answer_fails_with_anything_but_a_problem(body: bytes) -> None:
     try:
-        assert UPSTREAM.read_answer(body).delivered_bytes >= 0
+        assert SURFACE.read_answer(body).delivered_bytes >= 0
     except Problem as problem:
         assert problem.code == "upstream_exception"
     try:
@@ -141,7 +141,7 @@ def test_no_stream_fails_with_anything_but_broken(events: list[bytes]) -> None:
     assert native.ending({}, TOLD).endswith(b"data: [DONE]\n\n")
 
 
-@pytest.mark.parametrize("read", [SURFACE.read_request, UPSTREAM.read_answer, UPSTREAM.decode_reply])
+@pytest.mark.parametrize("read", [SURFACE.read_request, SURFACE.read_answer, UPSTREAM.decode_reply])
 @pytest.mark.parametrize("depth", [900, 980, 990, 999, 5_000, 200_000])
 def test_depth_is_no_way_in(read: Callable[[bytes], Any], depth: int) -> None:
     nested = b"[" * depth + b"]" * depth

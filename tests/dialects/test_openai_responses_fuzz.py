@@ -80,7 +80,7 @@ def test_an_input_of_anything_is_read_or_refused(value: Any) -> None:
 @given(st.sampled_from(_RESPONSE_PATHS), anything)
 def test_an_answer_with_anything_in_any_place_is_read_or_fails(path: tuple[Any, ...], other: Any) -> None:
     body = encoded(put(transcripts.RESPONSE, path, other))
-    for read in (UPSTREAM.read_answer, UPSTREAM.decode_reply):
+    for read in (SURFACE.read_answer, UPSTREAM.decode_reply):
         try:
             read(body)
         except Problem as problem:
@@ -144,7 +144,7 @@ def test_what_is_nested_without_end_is_an_error_like_any_other(depth: int) -> No
         deep = opened * depth + b"1" + closed * depth
         for item in (deep, b'{"type":"tomorrow","x":' + deep + b"}"):
             understood(b'{"model":"m","input":[' + item + b'],"tools":[' + item + b"]}")
-            for read in (UPSTREAM.read_answer, UPSTREAM.decode_reply):
+            for read in (SURFACE.read_answer, UPSTREAM.decode_reply):
                 try:
                     read(b'{"output":[' + item + b"]}")
                 except Problem as problem:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from farebox.base.errors import Problem
-from farebox.dialects.openai_responses import SURFACE, UPSTREAM
+from farebox.dialects.openai_responses import SURFACE
 from farebox.dialects.port import Edits, Profile
 from farebox.dialects.request import Request
 
@@ -26,7 +26,7 @@ def refusal(**fields: Any) -> Problem:
 
 
 def sent(request: Request) -> dict[str, Any]:
-    document = json.loads(UPSTREAM.native_body(request, EDITS))
+    document = json.loads(SURFACE.native_body(request, EDITS))
     assert isinstance(document, dict)
     return document
 
@@ -40,7 +40,7 @@ def test_the_least_request_is_read() -> None:
 
 def test_a_request_passes_as_it_came_but_for_three_edits() -> None:
     body = b'{"model":"m","input":[{"role":"user","content":"\\u00e9"}],"future":{"a":1.50}}'
-    assert UPSTREAM.native_body(SURFACE.read_request(body), EDITS) == (
+    assert SURFACE.native_body(SURFACE.read_request(body), EDITS) == (
         b'{"model":"vendor-model","input":[{"role":"user","content":"\\u00e9"}],"future":{"a":1.50},'
         b'"max_output_tokens":4096,"store":false}'
     )

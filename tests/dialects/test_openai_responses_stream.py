@@ -165,7 +165,7 @@ def test_a_json_answer_tells_its_usage_and_what_it_delivered() -> None:
         {"type": "custom_tool_call", "input": "abcd"},
         5,
     ]
-    read = UPSTREAM.read_answer(answer(output=output, service_tier="flex"))
+    read = SURFACE.read_answer(answer(output=output, service_tier="flex"))
     assert read.reported.usage == USED and read.service_tier == "flex"
     assert read.delivered_bytes == 3 + 3 + 2 + 2 + 4
 
@@ -175,7 +175,7 @@ def test_a_json_answer_tells_its_usage_and_what_it_delivered() -> None:
 )
 def test_a_body_that_is_no_response_is_the_providers_failure(body: bytes) -> None:
     with pytest.raises(Problem) as caught:
-        UPSTREAM.read_answer(body)
+        SURFACE.read_answer(body)
     assert caught.value.code == "upstream_exception"
 
 

@@ -4,6 +4,7 @@ async with Chat(customer) as chat:
     said = await chat.say("gemini", "Reply exactly: hi")
 """
 
+import abc
 import inspect
 import json
 from types import TracebackType
@@ -59,7 +60,7 @@ class Said(NamedTuple):
     document: dict[str, Any]
 
 
-class Driver:
+class Driver(abc.ABC):
     """A surface through its SDK. `history` of one surface is never given to another."""
 
     name = ""
@@ -70,17 +71,19 @@ class Driver:
     async def __aenter__(self) -> Self:
         return self
 
+    @abc.abstractmethod
     async def __aexit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
-        raise NotImplementedError
+        """Close the client."""
 
+    @abc.abstractmethod
     def user(self, text: str, *, image: bool = False) -> list[Any]:
         """A user turn, with the pixel if asked."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def results(self, said: Said, result: str) -> list[Any]:
         """The turn that answers every tool call of an answer."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def ask(
         self,
         model: str,
@@ -94,17 +97,14 @@ class Driver:
         extra: dict[str, Any] | None = None,
     ) -> Said:
         """Send a conversation; a streamed answer is folded by the SDK's own helper."""
-        raise NotImplementedError
 
     async def say(self, model: str, text: str, **wanted: Any) -> Said:
         """One user turn."""
         return await self.ask(model, self.user(text), **wanted)
 
 
-class Chat(Driver):
-    """`/v1/chat/completions` by the openai package."""
-
-    name = "chat"
+class _OpenAI(Driver):
+    """What the two surfaces of the openai package have in common."""
 
     def __init__(self, customer: Customer) -> None:
         super().__init__(customer)
@@ -112,6 +112,12 @@ class Chat(Driver):
 
     async def __aexit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
         await self.client.close()
+
+
+class Chat(_OpenAI):
+    """`/v1/chat/completions` by the openai package."""
+
+    name = "chat"
 
     def user(self, text: str, *, image: bool = False) -> list[Any]:
         if not image:
@@ -182,17 +188,10 @@ class Chat(Driver):
         )
 
 
-class Responses(Driver):
+class Responses(_OpenAI):
     """`/v1/responses` by the openai package, stateless as Codex is."""
 
     name = "responses"
-
-    def __init__(self, customer: Customer) -> None:
-        super().__init__(customer)
-        self.client = openai.AsyncOpenAI(base_url=customer.gateway.base_url, api_key=customer.key.secret, max_retries=0)
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: Any, trace: TracebackType | None) -> None:
-        await self.client.close()
 
     def user(self, text: str, *, image: bool = False) -> list[Any]:
         if not image:

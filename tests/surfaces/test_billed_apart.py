@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from farebox.dialects.port import Edits, Profile
-from farebox.dialects.registry import CHAT, UPSTREAMS
+from farebox.dialects.registry import CHAT
 from tests.gateway import Customer
 
 _TEXT = {"messages": [{"role": "user", "content": "hi"}], "max_tokens": 20}
@@ -94,5 +94,5 @@ async def test_films_are_refused_where_their_price_is_not_known(customer: Custom
 def test_the_output_limit_stands_where_the_provider_looks_for_it(field: str, given: str) -> None:
     body = msgspec.json.encode({"model": "m", "messages": _TEXT["messages"], given: 7})
     edits = Edits("upstream", 100, Profile(output_limit_field=field))
-    sent = msgspec.json.decode(UPSTREAMS["openai_chat"].native_body(CHAT.read_request(body), edits))
+    sent = msgspec.json.decode(CHAT.native_body(CHAT.read_request(body), edits))
     assert {name: value for name, value in sent.items() if name.startswith("max_")} == {field: 7}

@@ -90,7 +90,7 @@ class TextSending:
         path, defaults = upstream.target(edits.model, request.stream)
         headers = {**dict(defaults), **dict(request.headers)}
         target = Target(f"{path}?{request.query}" if request.query else path, tuple(headers.items()))
-        return Outgoing(target, upstream.native_body(request, edits), upstream, native=True)
+        return Outgoing(target, self.surface.native_body(request, edits), upstream, native=True)
 
     def _in_some_dialect(self, provider: Provider, edits: Edits) -> Outgoing:
         """In the first dialect of the provider that can say it. Raises Inexpressible by what the first one misses."""

@@ -118,7 +118,7 @@ def place(parts: Parts) -> Iterator[None]:
 def read_text(surface: Surface, outgoing: Outgoing, body: bytes, told: Told) -> Received:
     """A provider's whole answer: as it is where the dialects are equal, else translated. Raises Problem or Broken."""
     if outgoing.native:
-        found = outgoing.upstream.read_answer(body)
+        found = surface.read_answer(body)
         return Received(body, found.reported, found.service_tier, found.delivered_bytes)
     reply = outgoing.upstream.decode_reply(body)
     encoded = surface.encode_reply(reply, told)

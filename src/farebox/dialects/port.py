@@ -152,15 +152,19 @@ class Inexpressible(Exception):
 class Surface(NamedTuple):
     """A dialect towards clients. `scope`: what a key needs. `error_events` and `keep_alive` are told whether the client
     has seen anything of the answer. `forwarded_headers` and `forwarded_query` (`name=value`) are what a provider of the
-    same dialect gets of the client's own. `shows_thoughts`: clients expect thoughts that they did not ask to see."""
+    same dialect gets of the client's own. `shows_thoughts`: clients expect thoughts that they did not ask to see.
+
+    `native_body`, `read_answer` and `new_fold` are for a provider of the same dialect, whose bytes pass untouched."""
 
     name: DialectName
     scope: str
     read_request: Callable[[bytes], Request]
+    native_body: Callable[[Request, Edits], bytes]
+    read_answer: Callable[[bytes], Answer]
+    new_fold: Callable[[], StreamFold]
     decode_request: Callable[[Request], Conversation]
     encode_reply: Callable[[Reply, Told], Encoded]
     new_encoder: Callable[[Told], StreamEncoder]
-    new_fold: Callable[[], StreamFold]
     error_body: Callable[[Problem, str], bytes]
     error_events: Callable[[Problem, str, Told, bool], bytes]
     keep_alive: Callable[[bool], bytes]
@@ -170,13 +174,11 @@ class Surface(NamedTuple):
 
 
 class Upstream(NamedTuple):
-    """A dialect towards providers. `native_body` and `read_answer` are for clients of the same dialect."""
+    """A dialect towards providers."""
 
     name: DialectName
     target: Callable[[str, bool], Target]
-    native_body: Callable[[Request, Edits], bytes]
     encode_request: Callable[[Conversation, Edits, bool], Encoded]
-    read_answer: Callable[[bytes], Answer]
     decode_reply: Callable[[bytes], Reply]
     new_decoder: Callable[[], StreamDecoder]
     read_error: Callable[[bytes], str | None]

@@ -72,7 +72,7 @@ class Running:
         self.ledger = Batcher(
             dsn,
             owner_id=boot.boot_id,
-            process=f"worker {boot.worker}",
+            process=f"worker {boot.worker}, pid {os.getpid()}",
             rider_statements={RECORD_CALL: RECORD_CALL_SQL},
         )
         self.accounts = Accounts(self.clock, sandbox=_sandbox(boot), own_key_prefix=settings.brand.key_prefix)

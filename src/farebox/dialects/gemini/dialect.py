@@ -1,6 +1,6 @@
 """The dialect as an upstream. There is no surface of it, so nothing is ever relayed untouched."""
 
-from typing import Any, Final, NoReturn
+from typing import Final
 from urllib.parse import quote
 
 from farebox.dialects.gemini.decode import GeminiDecoder, decode_reply
@@ -15,17 +15,10 @@ def target(model: str, stream: bool) -> Target:
     return Target(f"{path}:streamGenerateContent?alt=sse" if stream else f"{path}:generateContent")
 
 
-def _never_native(*_: Any) -> NoReturn:
-    """A request can only be native where a surface speaks the same dialect."""
-    raise NotImplementedError("no client speaks this dialect, so no request or answer passes untouched")
-
-
 UPSTREAM: Final = Upstream(
     name="gemini",
     target=target,
-    native_body=_never_native,
     encode_request=encode_request,
-    read_answer=_never_native,
     decode_reply=decode_reply,
     new_decoder=GeminiDecoder,
     read_error=read_error,
