@@ -8,7 +8,18 @@ import pytest
 
 from farebox.base.brand import Brand
 from farebox.base.errors import CATALOGUE
-from farebox.base.limits import Bounds, Recovery, RequestLimits, Timeouts, VideoJobs, Webhooks
+from farebox.base.limits import (
+    Bounds,
+    NewWorkspace,
+    RateLimits,
+    Recovery,
+    RequestLimits,
+    Routing,
+    Timeouts,
+    Upstream,
+    VideoJobs,
+    Webhooks,
+)
 from farebox.wiring.settings import ENVIRONMENT, READINESS_STATES, ReadinessItem, Server
 from tests.house.sources import ROOT, python_files, shown, tree_of
 
@@ -22,6 +33,10 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "recovery": Recovery,
     "videos": VideoJobs,
     "webhooks": Webhooks,
+    "upstream": Upstream,
+    "routing": Routing,
+    "rate_limits": RateLimits,
+    "new_workspace": NewWorkspace,
     "server": Server,
     "readiness": ReadinessItem,
 }
@@ -92,6 +107,8 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
         return "empty"
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`{msgspec.json.encode(value).decode()}`"
     return f"`{value:,}`" if isinstance(value, int) else f"`{value}`"
 
 

@@ -90,3 +90,36 @@ class Webhooks(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     max_attempts: int = 8
     # Also private addresses, and http:// on this machine: where customers are the operator, and in tests.
     allow_private_networks: bool = False
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[upstream]`: where calls to providers may go."""
+
+    # Hosts of the catalog's base URLs that may stand for private addresses. By default model servers on this machine.
+    private_hosts: tuple[str, ...] = ("127.0.0.1", "::1", "localhost")
+
+
+class Routing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[routing]`: how long a call waits for capacity."""
+
+    # For a slot where all are taken; then 503. Below the patience of clients, who send again.
+    queue_seconds: float = 5.0
+    # Calls of one process that wait at once: beyond it 503 at once.
+    max_waiting_calls: int = 1_000
+    # A conversation stays with the route that knows it for so long after its last call.
+    sticky_seconds: float = 600.0
+
+
+class RateLimits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[rate_limits]` of every key for which none of its own are stored. None: no limit."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_calls: int | None = None
+
+
+class NewWorkspace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[new_workspace]`: what a workspace has from its first moment. It can be changed for each afterwards."""
+
+    # Like "requests:100/day" and "usd:5/month".
+    limits: tuple[str, ...] = ()

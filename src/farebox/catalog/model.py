@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from farebox.catalog.rules import Price
+from farebox.catalog.terms import NO_TERMS, Terms
 from farebox.dialects.canonical.parts import DialectName
 from farebox.dialects.port import Profile
 
@@ -132,14 +133,15 @@ class Model(msgspec.Struct, frozen=True, kw_only=True):
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
     """One way to serve a model. Lower `priority` goes first. `price` None: unknown, so a call is refused.
-    `unsupported`: features that this model does not take, besides those of its provider."""
+    `unsupported`: features that this model does not take, besides those of its provider. It serves nobody before the
+    checklist of its `terms` is complete."""
 
     route_id: str
     model_id: str
     provider_id: str
     upstream_model: Annotated[str, Meta(min_length=1, max_length=200)]
     priority: Annotated[int, Meta(ge=0, le=1_000_000)] = 100
-    region: Annotated[str, Meta(max_length=64)] = ""
+    terms: Terms = NO_TERMS
     unsupported: tuple[str, ...] = ()
     status: Status = "live"
     status_reason: str = ""

@@ -17,7 +17,18 @@ import msgspec
 import farebox
 from farebox.base.brand import Brand
 from farebox.base.errors import OperatorError
-from farebox.base.limits import Bounds, Recovery, RequestLimits, Timeouts, VideoJobs, Webhooks
+from farebox.base.limits import (
+    Bounds,
+    NewWorkspace,
+    RateLimits,
+    Recovery,
+    RequestLimits,
+    Routing,
+    Timeouts,
+    Upstream,
+    VideoJobs,
+    Webhooks,
+)
 from farebox.base.money import MoneyError, parse_usd
 from farebox.catalog.toml_place import Place, StructT, Table, check_keys, check_texts, table_at
 from farebox.storage.home import Home
@@ -37,11 +48,17 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "FAREBOX_CONFIG": "path of farebox.toml, as --config",
     "FAREBOX_METRICS_TOKEN": "Bearer token that /metrics asks for when it is not read from this machine",
     "FAREBOX_WEBHOOK_SECRET": "at least 32 characters that workspaces' webhook secrets are derived from",
+    "FAREBOX_OPERATOR_TOKEN": "Bearer token of /api/operator/*, which is off without it; at least 32 characters",
+    "FAREBOX_SECRETS_KEY": "32 bytes in base64 that stored provider keys are encrypted with",
+    "FAREBOX_OLD_SECRETS_KEY": "the key before, while `farebox provider rotate-secrets` changes to a new one",
     "PORT": "port to listen on, as --port",
 }
 """Every variable that Farebox reads, but for the providers' keys, whose names stand in the catalog."""
 
-_SECRETS: Final = ("DATABASE_URL", "FAREBOX_METRICS_TOKEN", "FAREBOX_WEBHOOK_SECRET")
+_SECRETS: Final = (
+    *("DATABASE_URL", "FAREBOX_METRICS_TOKEN", "FAREBOX_WEBHOOK_SECRET", "FAREBOX_OPERATOR_TOKEN"),
+    *("FAREBOX_SECRETS_KEY", "FAREBOX_OLD_SECRETS_KEY"),
+)
 # 32 characters of base64 are 192 bits.
 MIN_WEBHOOK_SECRET_CHARS: Final = 32
 _LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
@@ -56,7 +73,7 @@ _IN_WORDS: Final[Mapping[str, str]] = {
 }
 _AT_END: Final = "(at end of document)"
 _HEADER_PREFIX: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(-[A-Za-z0-9]+)*")
-_KEY_PREFIX: Final = re.compile(r"[a-z][a-z0-9]{0,14}_")
+_KEY_PREFIX: Final = re.compile(r"(?=.{2,16}$)[a-z][a-z0-9]*(-[a-z0-9]+)*[_-]")
 
 
 class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -100,6 +117,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     recovery: Recovery = Recovery()
     videos: VideoJobs = VideoJobs()
     webhooks: Webhooks = Webhooks()
+    upstream: Upstream = Upstream()
+    routing: Routing = Routing()
+    rate_limits: RateLimits = RateLimits()
+    new_workspace: NewWorkspace = NewWorkspace()
     server: Server = Server()
     readiness: tuple[ReadinessItem, ...] = ()
     config_path: str
@@ -107,6 +128,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     database_url: str | None = None
     metrics_token: str | None = None
     webhook_secret: str | None = None
+    operator_token: str | None = None
+    secrets_key: str | None = None
+    old_secrets_key: str | None = None
 
     @property
     def home(self) -> Home:
@@ -143,6 +167,10 @@ _SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "recovery": Recovery,
     "videos": VideoJobs,
     "webhooks": Webhooks,
+    "upstream": Upstream,
+    "routing": Routing,
+    "rate_limits": RateLimits,
+    "new_workspace": NewWorkspace,
     "server": Server,
 }
 
@@ -167,6 +195,9 @@ def load_settings(config: Path | None = None, environment: Mapping[str, str] = o
         database_url=environment.get("DATABASE_URL"),
         metrics_token=environment.get("FAREBOX_METRICS_TOKEN"),
         webhook_secret=environment.get("FAREBOX_WEBHOOK_SECRET"),
+        operator_token=environment.get("FAREBOX_OPERATOR_TOKEN"),
+        secrets_key=environment.get("FAREBOX_SECRETS_KEY"),
+        old_secrets_key=environment.get("FAREBOX_OLD_SECRETS_KEY"),
     )
 
 
@@ -283,7 +314,7 @@ def _check_brand(table: Table, brand: msgspec.Struct, place: Place) -> None:
         )
     if not _KEY_PREFIX.fullmatch(brand.key_prefix):
         raise place.at("key_prefix").error(
-            f"{brand.key_prefix!r} cannot start a key", 'Use 1 to 15 small letters and digits and one _: "tokeo_".'
+            f"{brand.key_prefix!r} cannot start a key", 'Use 1 to 15 small letters, digits and single -, and _ or - at its end: "tokeo_", "sk-acme-".'
         )
     if not brand.name.strip():
         raise place.at("name").error("is empty", "Give the service a name, or leave the line out.")
