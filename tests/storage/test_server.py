@@ -20,14 +20,16 @@ from tests.database import TestCluster
 
 SECRET = "correct-horse"
 
+# A signal that comes just before a read that blocks for ever would not be seen, hence the short waits.
 SUPERVISOR = """
-import sys, time
+import select, sys
 from pathlib import Path
 from farebox.storage.home import Home
 from farebox.storage.server import open_database
 with open_database(Home(Path(sys.argv[1])), None, role="supervisor", report=lambda line: None):
     print("started", flush=True)
-    sys.stdin.read()
+    while not select.select([sys.stdin], [], [], 0.05)[0]:
+        pass
 """
 
 
