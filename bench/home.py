@@ -35,6 +35,17 @@ _CONFIG = "[limits]\nmax_output_tokens = 4096\n"
 _CATALOG = """
 margin_bps = 1000
 
+[terms]
+region          = "global"
+retention       = "standard"
+resale          = "not_required"
+contract_review = "not_required"
+logging         = "metadata_only"
+sla             = "none"
+support_owner   = "operator"
+key_scopes      = ["chat.completions", "responses", "messages"]
+budget_cap      = "none"
+
 [providers.bench]
 display_name         = "The sandbox"
 base_url             = "{url}"

@@ -41,9 +41,10 @@ from farebox.wiring.connection import guarded
 from farebox.wiring.settings import Boot, Settings, default_config_path
 from farebox_sandbox.process import RunningSandbox, serve_sandbox
 from tests.database import TestCluster, make_test_home, remove_test_home
+from tests.terms import TERMS
 
 # Prices are easy to add up: an input token costs the customer 1,000 nano-USD, an output token 5,000.
-CATALOG = """
+CATALOG = f"""{TERMS}
 [providers.one]
 display_name = "One"
 base_url     = "https://one.example/v1"
@@ -53,11 +54,11 @@ api_key_env  = "FAREBOX_TEST_NO_SUCH_KEY"
 display_name      = "Plain"
 context_tokens    = 200_000
 max_output_tokens = 1_000
-media_ceiling_tokens = { image = 1_000 }
+media_ceiling_tokens = {{ image = 1_000 }}
 
 [routes."one/plain"]
-cost  = { input = "0.50", cached_input = "0.05", output = "2.50" }
-price = { input = "1.00", cached_input = "0.10", output = "5.00" }
+cost  = {{ input = "0.50", cached_input = "0.05", output = "2.50" }}
+price = {{ input = "1.00", cached_input = "0.10", output = "5.00" }}
 """
 
 # Long enough for a loaded machine, short enough to tell which test hangs.

@@ -1,6 +1,7 @@
 """A small catalog to vary in tests."""
 
 from farebox.catalog.toml_file import CatalogFile, parse_catalog
+from tests.terms import TERMS
 
 PROVIDER = """
 [providers.acme]
@@ -22,4 +23,4 @@ COST = 'cost = { input = "1.00", output = "5.00" }\n'
 
 def small_catalog(*, price: str = "margin_bps = 2500", head: str = "", tail: str = "") -> CatalogFile:
     """One provider, model and route; `head` goes before the tables, `price` into the route, `tail` to the end."""
-    return parse_catalog(f"{head}\n{PROVIDER}{MODEL}{ROUTE}{COST}{price}\n{tail}", file="test.toml")
+    return parse_catalog(f"{head}\n{TERMS}{PROVIDER}{MODEL}{ROUTE}{COST}{price}\n{tail}", file="test.toml")

@@ -9,9 +9,11 @@ import pytest
 
 from farebox.catalog.model import SCOPES_OF_WORKLOAD, Model, Provider, Route, Workload
 from farebox.catalog.profiles import FEATURE_PREFIXES, FEATURES, PROFILES
+from farebox.catalog.terms import CLOSED_LISTS
 from farebox.catalog.toml_file import parse_catalog
 from farebox.catalog.toml_prices import PRICING_KEYS, TIER_KEYS
 from farebox.catalog.toml_rates import RATE_KEYS, TOKEN_KEYS, UNIT_KEYS
+from farebox.catalog.toml_terms import TERMS_KEYS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "catalog.md").read_text()
 _ROW = re.compile(r"^\| `([^`]+)` \| ([^|]*) \|", re.MULTILINE)
@@ -29,7 +31,7 @@ def section(heading: str) -> str:
     [
         ("Providers", Provider, {}, {"provider_id"}),
         ("Models", Model, {}, {"model_id"}),
-        ("Routes", Route, {"provider_id": "provider", "model_id": "model"}, {"route_id", "price"}),
+        ("Routes", Route, {"provider_id": "provider", "model_id": "model"}, {"route_id", "price", "terms"}),
     ],
 )
 def test_every_key_is_explained_with_its_default(
@@ -43,6 +45,13 @@ def test_every_key_is_explained_with_its_default(
     for field in fields:
         name = renamed.get(field.name, field.name)
         assert rows[name].strip() == _DERIVED.get(name, default(field)), name
+
+
+def test_every_item_of_the_checklist_is_explained_with_all_its_choices() -> None:
+    rows = dict(_ROW.findall(section("Checklist")))
+    assert tuple(rows) == TERMS_KEYS
+    for name, choices in CLOSED_LISTS.items():
+        assert re.findall(r"`([^`]+)`", rows[name]) == list(choices), name
 
 
 def default(field: msgspec.structs.FieldInfo) -> str:

@@ -8,6 +8,7 @@ from farebox.base.errors import OperatorError
 from farebox.catalog.rules import Rates, Tier
 from farebox.catalog.toml_file import parse_catalog, read_catalog_file
 from tests.catalog.catalogs import COST, MODEL, PROVIDER, ROUTE, small_catalog
+from tests.terms import TERMS
 
 DEPLOYMENTS = Path(__file__).parents[2] / "deployments"
 
@@ -83,12 +84,12 @@ def test_the_nearest_of_route_model_and_file_makes_the_price() -> None:
 
 
 def test_a_route_without_a_price_or_cost_is_kept_unsold_and_said() -> None:
-    unpriced = parse_catalog(f"{PROVIDER}{MODEL}{ROUTE}{COST}")
+    unpriced = parse_catalog(f"{TERMS}{PROVIDER}{MODEL}{ROUTE}{COST}")
     assert unpriced.prices == {}
     assert unpriced.warnings == (
         'routes."acme/tiny": no price or margin_bps, so its price is unknown and calls on it are refused',
     )
-    uncosted = parse_catalog(f"margin_bps = 1000\n{PROVIDER}{MODEL}{ROUTE}")
+    uncosted = parse_catalog(f"margin_bps = 1000\n{TERMS}{PROVIDER}{MODEL}{ROUTE}")
     assert uncosted.prices == {}
     assert "no cost" in uncosted.warnings[0]
 
@@ -120,7 +121,7 @@ def test_defaults_and_names_are_filled_in() -> None:
     other = small_catalog(
         tail='[routes."acme/tiny-eu"]\nmodel = "tiny"\nupstream_model = "tiny-v2"\nregion = "eu"\npriority = 5'
     ).routes["acme/tiny-eu"]
-    assert (other.model_id, other.upstream_model, other.region, other.priority) == ("tiny", "tiny-v2", "eu", 5)
+    assert (other.model_id, other.upstream_model, other.terms.region, other.priority) == ("tiny", "tiny-v2", "eu", 5)
 
 
 def test_prose_about_keys_is_not_a_key() -> None:

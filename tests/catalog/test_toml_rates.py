@@ -5,8 +5,11 @@ import pytest
 from farebox.base.errors import OperatorError
 from farebox.catalog.rules import Rates, Tier
 from farebox.catalog.toml_file import CatalogFile, parse_catalog
+from tests.terms import TERMS
 
-HEAD = """
+HEAD = (
+    TERMS
+    + """
 [providers.p]
 display_name = "P"
 base_url = "https://p.example/v1"
@@ -15,6 +18,7 @@ display_name = "M"
 context_tokens = 8_000
 max_output_tokens = 1_000
 """
+)
 
 
 def catalog(cost: str, *, workload: str = "image", model: str = "", tiers: str = "") -> CatalogFile:

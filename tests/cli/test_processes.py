@@ -19,6 +19,7 @@ from tests.cli.programs import (
     wait_for,
     workers_of,
 )
+from tests.terms import TERMS
 
 SLOW_HEADERS_SECONDS = 0.5
 CONFIG = f"[server]\nheader_timeout_seconds = {SLOW_HEADERS_SECONDS}\nmax_header_bytes = 8192\n"
@@ -32,8 +33,9 @@ def config(tmp_path: Path) -> str:
     return str(path)
 
 
-_CATALOG = """
+_CATALOG = f"""
 margin_bps = 0
+{TERMS}
 [providers.local]
 display_name = "Local"
 base_url     = "http://127.0.0.1:9/v1"
@@ -42,7 +44,7 @@ display_name      = "Small"
 context_tokens    = 1000
 max_output_tokens = 100
 [routes."local/small"]
-cost = { input = "1", output = "1" }
+cost = {{ input = "1", output = "1" }}
 """
 
 

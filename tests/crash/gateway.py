@@ -24,6 +24,7 @@ from farebox.storage.processes import postgres_processes
 from farebox_sandbox.process import RunningSandbox
 from tests.crash.client import Client, Lost
 from tests.database import make_test_home, remove_test_home
+from tests.terms import TERMS
 
 WORKERS: Final = 2
 # A loaded machine takes long to start four Python processes and a PostgreSQL.
@@ -42,7 +43,9 @@ sweep_seconds           = 0.5
 write_off_after_seconds = 5
 """
 
-CATALOG: Final = """
+CATALOG: Final = (
+    TERMS
+    + """
 [providers.one]
 display_name = "One"
 base_url     = "{base_url}"
@@ -72,6 +75,7 @@ max_output_tokens = 1_000
 cost  = {{ input = "0.50", output = "2.50" }}
 price = {{ input = "1.00", output = "5.00" }}
 """
+)
 
 
 class GatewayProcess:

@@ -3,6 +3,8 @@
 An input token costs 1,000 nano-USD and an output token 5,000, everywhere.
 """
 
+from tests.terms import TERMS
+
 PRICE = """
 cost  = { input = "0.50", cached_input = "0.05", output = "2.50" }
 price = { input = "1.00", cached_input = "0.10", output = "5.00" }
@@ -50,7 +52,7 @@ PAIRS = (
 
 def catalog_text(*, recorder: str, black_hole: str) -> str:
     """catalog.toml; the recorder answers for `records` and `records-new`."""
-    text = [_provider(name, more) for name, more in PROVIDERS.items()]
+    text = [TERMS, *(_provider(name, more) for name, more in PROVIDERS.items())]
     text.append(_provider("records", "", recorder))
     text.append(_provider("records-new", 'output_limit_field = "max_completion_tokens"\n', recorder))
     text.append(_provider("closed", "", "http://127.0.0.1:9/v1"))

@@ -4,8 +4,11 @@ from farebox.catalog.toml_file import parse_catalog
 from farebox.records.receipt import Receipt, read_receipt
 from farebox.storage.pool import Pool, connected
 from tests.records.books import NOW, Books
+from tests.terms import TERMS
 
-CATALOG = """
+CATALOG = (
+    TERMS
+    + """
 [providers.p]
 display_name = "P"
 base_url = "https://p.example/v1"
@@ -33,6 +36,7 @@ service_tier = "priority"
 input = "9.000001"
 output = "45.00"
 """
+)
 
 
 async def _receipt(pool: Pool, workspace_id: int, call_id: object) -> Receipt:

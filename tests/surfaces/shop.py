@@ -1,5 +1,7 @@
 """One model for each upstream dialect, all played by the sandbox, at the same price."""
 
+from tests.terms import TERMS
+
 UPSTREAMS = ("openai_chat", "openai_responses", "anthropic_messages", "gemini")
 
 _ENTRY = """
@@ -21,4 +23,4 @@ cost  = {{ input = "0.50", cached_input = "0.05", output = "2.50", per_thousand_
 price = {{ input = "1.00", cached_input = "0.10", output = "5.00", per_thousand_searches = "20" }}
 """
 
-CATALOG = "".join(_ENTRY.format(name=name) for name in UPSTREAMS)
+CATALOG = TERMS + "".join(_ENTRY.format(name=name) for name in UPSTREAMS)

@@ -2,6 +2,7 @@
 without a price of its own counts as the dearest."""
 
 from farebox.base.money import parse_usd
+from tests.terms import TERMS
 
 # What the customer pays for a second of film, in nano-USD.
 SECOND, WIDE_SECOND = parse_usd("0.10"), parse_usd("0.30")
@@ -46,6 +47,7 @@ def catalog_text(*, price: str = "0.10", hasty_seconds: float = 1.0) -> str:
     """catalog.toml. `film` is OpenAI's form, `veo` is Google's; `spare` has a second route, `hasty` waits briefly."""
     hasty = f"first_byte_timeout_seconds = {hasty_seconds}"
     text = [
+        TERMS,
         _provider("open"),
         _provider("google", dialect="veo", more='auth = "x-goog-api-key"'),
         _provider("second"),

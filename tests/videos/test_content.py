@@ -14,6 +14,7 @@ from farebox.dataplane.videos.content import MAX_DOWNLOADS
 from farebox_sandbox.process import RunningSandbox
 from tests.database import TestCluster
 from tests.gateway import RunningGateway, serve_gateway, until
+from tests.terms import TERMS
 from tests.videos.conftest import QUICK
 from tests.videos.films import Films, films_of, prompt
 from tests.videos.shop import SECOND
@@ -159,7 +160,9 @@ async def open_requests(gateway: RunningGateway) -> int:
 # ── a provider that names strange addresses ───────────────────────────────────────────────────────────────────────
 
 KEY = "raw-provider-key"
-RAW_CATALOG = """
+RAW_CATALOG = (
+    TERMS
+    + """
 [providers.raw]
 display_name  = "raw"
 base_url      = "{url}/v1"
@@ -187,6 +190,7 @@ workload     = "video"
 price = {{ per_second_video = "0.10" }}
 cost  = {{ per_second_video = "0.05" }}
 """
+)
 
 
 class Raw:

@@ -1,5 +1,7 @@
 """A catalog of everything that is no conversation. Prices are easy to add up, and each class has one of its own."""
 
+from tests.terms import TERMS
+
 # In nano-USD: of a token that goes in (text, picture, sound), and of one that comes out.
 TEXT_IN, IMAGE_IN, SOUND_IN, TEXT_OUT, IMAGE_OUT, SOUND_OUT = 1_000, 2_000, 3_000, 5_000, 7_000, 11_000
 USUAL_PICTURE, LARGE_PICTURE, FINE_PICTURE = 40_000_000, 80_000_000, 120_000_000
@@ -53,7 +55,7 @@ PROVIDERS = {
 def catalog_text(raw_url: str) -> str:
     """catalog.toml. Each model has a route to `plain`; `NAME:second` one more, `NAME:hasty`, `NAME:cancels` and
     `NAME:raw` or `NAME:raw-hasty` (an upstream of the test's own) only that one."""
-    text = [f'[providers.raw]\ndisplay_name = "raw"\nbase_url = "{raw_url}"\n']
+    text = [TERMS, f'[providers.raw]\ndisplay_name = "raw"\nbase_url = "{raw_url}"\n']
     text.append(f'[providers.raw-hasty]\ndisplay_name = "raw"\nbase_url = "{raw_url}"\n{PROVIDERS["hasty"]}')
     for name, more in PROVIDERS.items():
         text.append(f'[providers.{name}]\ndisplay_name = "{name}"\nbase_url = "https://{name}.example/v1"\n')

@@ -27,6 +27,18 @@ CapSpan = Literal["day", "month"]
 REGIONS: Final[tuple[str, ...]] = get_args(Region)
 # From the strictest to the loosest; `unknown` is what nobody has said, and counts as the loosest.
 RETENTIONS: Final = ("none", "limited", "standard", "trains", "unknown")
+# The choices of each item that has only some.
+CLOSED_LISTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "region": REGIONS,
+        "retention": get_args(Retention),
+        "resale": get_args(Resale),
+        "contract_review": get_args(ContractReview),
+        "logging": get_args(Logging),
+        "sla": get_args(Sla),
+        "support_owner": get_args(SupportOwner),
+    }
+)
 MAX_NOTES_CHARS: Final = 2_000
 
 

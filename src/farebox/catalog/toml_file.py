@@ -34,17 +34,19 @@ from farebox.catalog.rows import Body, PriceTerms, RowKey
 from farebox.catalog.toml_place import Place, Table, check_keys, check_texts, convert_table, missing_key, table_at
 from farebox.catalog.toml_prices import PRICING_KEYS, Pricing, losses, read_pricing, read_tiers, terms_of
 from farebox.catalog.toml_provider import check_features, read_provider
+from farebox.catalog.toml_terms import TERMS_KEYS, merged_terms, read_terms, read_terms_table
 
 # Ten thousand routes fit; anything larger is not a catalog.
 MAX_FILE_BYTES: Final = 8 * 1024 * 1024
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]{0,199}")
-_TOP_KEYS: Final = ("margin_bps", "providers", "models", "routes")
+_TOP_KEYS: Final = ("margin_bps", "terms", "providers", "models", "routes")
 _MODEL_KEYS: Final = (*(name for name in Model.__struct_fields__ if name != "model_id"), *PRICING_KEYS)
 _ROUTE_KEYS: Final = (
     "model",
     "provider",
-    *("upstream_model", "priority", "region", "unsupported", "status", "status_reason"),
+    *("upstream_model", "priority", "unsupported", "status", "status_reason"),
+    *TERMS_KEYS,
     *("cost", "cost_tiers"),
     *PRICING_KEYS,
 )
@@ -101,7 +103,10 @@ def parse_catalog(text: str, *, file: str = "catalog.toml") -> CatalogFile:
         raise place.error(f"is not valid TOML: {error}", "Mend the line that the message names.") from error
     check_texts(document, place)
     check_keys(document, _TOP_KEYS, place)
-    providers = {key: _provider(key, *found) for key, found in _tables(document, "providers", place).items()}
+    provider_tables = _tables(document, "providers", place)
+    providers = {key: _provider(key, *found) for key, found in provider_tables.items()}
+    of_file = read_terms_table(document, place)
+    of_providers = {key: read_terms_table(*found) for key, found in provider_tables.items()}
     model_tables = _tables(document, "models", place)
     models = {key: _model(key, *found) for key, found in model_tables.items()}
     route_tables = _tables(document, "routes", place)
@@ -109,15 +114,18 @@ def parse_catalog(text: str, *, file: str = "catalog.toml") -> CatalogFile:
     for key, route in routes.items():
         _check_reference(route.provider_id, "provider", providers, route_tables[key][1])
         _check_reference(route.model_id, "model", models, route_tables[key][1])
+        written = (of_file, of_providers[route.provider_id], read_terms(*route_tables[key]))
+        terms = merged_terms(written, models[route.model_id], route_tables[key][1])
+        routes[key] = msgspec.structs.replace(route, terms=terms)
 
     pricings = {key: read_pricing(*found, models[key].workload) for key, found in model_tables.items()}
     common = read_pricing({key: document[key] for key in ("margin_bps",) if key in document}, place)
     prices, warnings = {}, [f"models.{key} has no route" for key in models if _unrouted(key, routes)]
     for key, route in routes.items():
-        terms, complaints = _price(*route_tables[key], models[route.model_id], pricings[route.model_id] or common)
+        price, complaints = _price(*route_tables[key], models[route.model_id], pricings[route.model_id] or common)
         warnings += [f"{route_tables[key][1].path}: {complaint}" for complaint in complaints]
-        if terms is not None:
-            prices[key] = terms
+        if price is not None:
+            prices[key] = price
     return CatalogFile(
         providers=providers,
         models=models,

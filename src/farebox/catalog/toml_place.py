@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeVar, cast
 import msgspec
 
 from farebox.base.errors import OperatorError
+from farebox.catalog.terms import CLOSED_LISTS, MAX_NOTES_CHARS
 
 Table = Mapping[str, object]
 StructT = TypeVar("StructT", bound=msgspec.Struct)
@@ -21,6 +22,7 @@ _SECRET = re.compile(
     r"|\b(?:gsk|hf|ghp|r8)_[A-Za-z0-9]{12,}|\bxai-[A-Za-z0-9]{12,}|\b[Bb]earer\s+[A-Za-z0-9._~+/=-]{16,}"
 )
 _OPAQUE = re.compile(r"(?=.*[0-9])(?:[0-9a-f]{32,}|(?=.*[A-Z])(?=.*[a-z])[A-Za-z0-9_+=-]{32,})")
+
 # What the type checker's own words do not tell an operator.
 _CLOSED_LISTS = {
     "status": "live or disabled",
@@ -30,6 +32,9 @@ _CLOSED_LISTS = {
     "dialects": "a list of openai_chat, openai_responses, anthropic_messages, gemini",
     "output_limit_field": "max_tokens or max_completion_tokens",
     "media_ceiling_tokens": "a table with any of image, audio, file",
+    **{key: f"{', '.join(choices[:-1])} or {choices[-1]}" for key, choices in CLOSED_LISTS.items()},
+    "key_scopes": 'a list of scopes: ["chat.completions", "usage.read"]',
+    "notes": f"one line of at most {MAX_NOTES_CHARS} characters",
 }
 
 

@@ -12,14 +12,14 @@ from farebox.catalog.model import Provider
 from farebox.catalog.profiles import FEATURE_PREFIXES, FEATURES, PROFILES, Row
 from farebox.catalog.toml_place import Place, Table, check_keys, convert_table
 
-PROVIDER_KEYS: Final = ("profile", *(name for name in Provider.__struct_fields__ if name != "provider_id"))
+PROVIDER_KEYS: Final = ("profile", "terms", *(name for name in Provider.__struct_fields__ if name != "provider_id"))
 _ENV_NAME: Final = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
 
 
 def read_provider(provider_id: str, table: Table, place: Place) -> Provider:
     """The checked provider. Raises OperatorError."""
     check_keys(table, PROVIDER_KEYS, place)
-    own = {key: value for key, value in table.items() if key != "profile"}
+    own = {key: value for key, value in table.items() if key not in ("profile", "terms")}
     row = _profile(table, place)
     provider = convert_table({**row, **own, "provider_id": provider_id}, Provider, place)
     name = provider.api_key_env
