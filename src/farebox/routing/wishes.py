@@ -1,0 +1,211 @@
+"""What one request wants of its route: the `provider` object of a body, or the same object in a header. Pure.
+
+The names are OpenRouter's, so that its clients work unchanged; `regions` and `resale_approved` go beyond them. A field
+that is not known is refused, because a wish that nobody heeds is a broken promise. `null` is as good as absent.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import ROUND_FLOOR, Context, Decimal
+from typing import Any, Final, cast, get_args
+
+import msgspec
+
+from farebox.base.errors import Problem
+from farebox.base.money import MAX_AMOUNT_NANOS, NANOS_PER_USD
+from farebox.catalog.policy import MAX_NAMES, KeptAtMost, MaxPrice, Policy, Preference, Rule, Sort
+from farebox.catalog.terms import REGIONS, Region
+
+# Five full lists of ordinary names fit; more is no wish but a load.
+MAX_WISHES_BYTES: Final = 65_536
+MAX_NAME_CHARS: Final = 200
+# Longer than any amount that anybody means, so that no number takes long to read.
+MAX_NUMBER_CHARS: Final = 40
+
+_PICOS_PER_USD: Final = 10**12
+_TOKENS_PER_PRICE: Final = 10**6
+_MAX_PICOS: Final = 10**15
+# JSON's own grammar of numbers without a minus; what stands in quotes must be one too.
+_NUMBER: Final = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
+# More digits than a number of MAX_NUMBER_CHARS can have, whatever its exponent.
+_EXACT: Final = Context(prec=MAX_NUMBER_CHARS + 40)
+_SORTS: Final = ("price", "latency", "throughput")
+
+_object = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_any = msgspec.json.Decoder()
+
+Read = Callable[[bytes, str], Any]
+
+
+def read_wishes(raw: bytes, *, param: str) -> Rule:
+    """The rule that a `provider` object says; put together with a key's rule it only narrows. `param` names where it
+    came from, for messages. Raises Problem(`invalid_request`) with `param` `<param>.<field>`."""
+    if len(raw) > MAX_WISHES_BYTES:
+        raise _refuse(param, f"is larger than {MAX_WISHES_BYTES} bytes")
+    wished = _fields(raw, param, _READERS)
+    order, allows_fallbacks = wished.get("order", ()), wished.get("allow_fallbacks", True)
+    only: frozenset[str] | None = wished.get("only")
+    if order and not allows_fallbacks:
+        # Without fallbacks the list is not where to begin but all there is.
+        only = frozenset(order) if only is None else only & frozenset(order)
+    policy = Policy(
+        regions=wished.get("regions"),
+        max_kept=_kept(wished),
+        only_providers=only,
+        ignored_providers=wished.get("ignore", frozenset()),
+        resale_approved=wished.get("resale_approved", False),
+        max_price=wished.get("max_price", MaxPrice()),
+        allow_fallbacks=allows_fallbacks,
+        require_parameters=wished.get("require_parameters", False),
+    )
+    return Rule(policy=policy, preference=Preference(sort=wished.get("sort"), order=order))
+
+
+def read_max_cost(raw: bytes, *, param: str = "max_cost") -> int:
+    """The most that a call may cost, in nano-USD above zero: dollars as a JSON number or text, or a header's value.
+    Raises Problem(`invalid_request`)."""
+    nanos = _amount(raw, param, units_per_usd=NANOS_PER_USD, most=MAX_AMOUNT_NANOS)
+    if nanos <= 0:
+        raise _refuse(param, "is not above zero; write dollars, like 0.05")
+    return nanos
+
+
+def _fields(raw: bytes, param: str, readers: Mapping[str, Read]) -> dict[str, Any]:
+    """Each known field by its reader; null ones are left out."""
+    try:
+        fields = _object.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise _refuse(param, f"is not a JSON object; its fields are {', '.join(readers)}") from None
+    wished = {}
+    for name, value in fields.items():
+        reader = readers.get(name)
+        if reader is None:
+            raise _refuse(f"{param}.{name[:40]}", f"is not known; known are {', '.join(readers)}")
+        if bytes(value) != b"null":
+            wished[name] = reader(bytes(value), f"{param}.{name}")
+    return wished
+
+
+def _kept(wished: Mapping[str, Any]) -> KeptAtMost:
+    if wished.get("zdr", False):
+        return "nothing"
+    return "no_training" if wished.get("data_collection") == "deny" else "any"
+
+
+def _flag(raw: bytes, param: str) -> bool:
+    if raw not in (b"true", b"false"):
+        raise _refuse(param, "is true or false")
+    return raw == b"true"
+
+
+def _choice(choices: tuple[str, ...]) -> Read:
+    def read(raw: bytes, param: str) -> str:
+        value = _value(raw)
+        if not isinstance(value, str) or value not in choices:
+            raise _refuse(param, f"is one of {', '.join(choices)}")
+        return value
+
+    return read
+
+
+def _names(raw: bytes, param: str) -> tuple[str, ...]:
+    """Provider ids in their order, each once."""
+    values = _value(raw)
+    if not isinstance(values, list) or len(values) > MAX_NAMES:
+        raise _refuse(param, f"is a list of at most {MAX_NAMES} provider ids")
+    for value in values:
+        if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARS:
+            raise _refuse(param, f"is a list of provider ids, each a text of 1 to {MAX_NAME_CHARS} characters")
+    return tuple(dict.fromkeys(values))
+
+
+def _name_set(raw: bytes, param: str) -> frozenset[str]:
+    return frozenset(_names(raw, param))
+
+
+def _some_names(raw: bytes, param: str) -> frozenset[str]:
+    names = _name_set(raw, param)
+    if not names:
+        raise _refuse(param, "names no provider, so none could serve; leave it out to allow all")
+    return names
+
+
+def _regions(raw: bytes, param: str) -> frozenset[Region]:
+    values = _value(raw)
+    if not isinstance(values, list) or not 0 < len(values) <= MAX_NAMES:
+        raise _refuse(param, f"is a list of one or more of {', '.join(REGIONS)}")
+    for value in values:
+        if value not in REGIONS:
+            raise _refuse(param, f"is a list of regions, of which there are {', '.join(REGIONS)}")
+    return frozenset(cast("list[Region]", values))
+
+
+def _max_price(raw: bytes, param: str) -> MaxPrice:
+    prices = _fields(raw, param, _PRICE_READERS)
+    return MaxPrice(**{f"{name}_picos": picos for name, picos in prices.items()})
+
+
+def _price(picos_per_unit: int) -> Read:
+    """Dollars for whatever a price is quoted by, as pico-USD for each unit. What is finer than that is cut off, which
+    changes nothing: prices are whole pico-USD, and one is below the cut number where it is below the uncut one."""
+
+    def read(raw: bytes, param: str) -> int:
+        return _amount(raw, param, units_per_usd=picos_per_unit, most=_MAX_PICOS)
+
+    return read
+
+
+def _amount(raw: bytes, param: str, *, units_per_usd: int, most: int) -> int:
+    """Dollars, as a number or in quotes, in whole smaller units: read as decimal text, never through a float."""
+    text = _unquoted(raw)
+    if text is None or len(text) > MAX_NUMBER_CHARS or _NUMBER.fullmatch(text) is None:
+        raise _refuse(param, "is not an amount of dollars; write a number or a text, like 0.50")
+    units = _EXACT.multiply(Decimal(text), Decimal(units_per_usd))
+    if units > most:
+        raise _refuse(param, f"is above the largest amount that is read here, {most // units_per_usd:,} dollars")
+    return int(units.to_integral_value(ROUND_FLOOR, _EXACT))
+
+
+def _unquoted(raw: bytes) -> str | None:
+    raw = raw.strip()
+    if raw.startswith(b'"'):
+        value = _value(raw)
+        return value.strip() if isinstance(value, str) else None
+    return raw.decode("ascii", "replace")
+
+
+def _value(raw: bytes) -> Any:
+    """The JSON, or None where it is none."""
+    try:
+        return _any.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _refuse(param: str, message: str) -> Problem:
+    return Problem("invalid_request", f"{param} {message}.", param=param)
+
+
+_PRICE_READERS: Final[Mapping[str, Read]] = {
+    "prompt": _price(_PICOS_PER_USD // _TOKENS_PER_PRICE),
+    "completion": _price(_PICOS_PER_USD // _TOKENS_PER_PRICE),
+    "request": _price(_PICOS_PER_USD),
+    "image": _price(_PICOS_PER_USD),
+}
+_READERS: Final[Mapping[str, Read]] = {
+    "order": _names,
+    "only": _some_names,
+    "ignore": _name_set,
+    "allow_fallbacks": _flag,
+    "require_parameters": _flag,
+    "data_collection": _choice(("allow", "deny")),
+    "zdr": _flag,
+    "sort": _choice(_SORTS),
+    "max_price": _max_price,
+    "regions": _regions,
+    "resale_approved": _flag,
+}
+WISHES: Final = tuple(_READERS)
+"""The fields of a `provider` object."""
+
+assert set(_SORTS) < set(get_args(Sort)), "a request sorts as a policy does"
