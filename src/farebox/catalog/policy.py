@@ -27,7 +27,7 @@ Names = Annotated[frozenset[Annotated[str, Meta(min_length=1, max_length=200)]],
 Picos = Annotated[int, Meta(ge=0, le=10**15)]
 
 
-class MaxPrice(msgspec.Struct, frozen=True, kw_only=True):
+class MaxPrice(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The most that a route may cost the customer, in pico-USD: per input and output token, per request and per
     picture. None: any price."""
 
@@ -37,7 +37,7 @@ class MaxPrice(msgspec.Struct, frozen=True, kw_only=True):
     image_picos: Picos | None = None
 
 
-class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What routes may serve. None and the defaults allow everything.
 
     `regions`: where a call may be processed; `global` allows everywhere, and only who allows that gets a route that may
@@ -72,7 +72,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.only_providers is None or provider_id in self.only_providers
 
 
-class Preference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Preference(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """In which order routes are tried. It never adds or removes one. `order`: these providers first, as listed; then
     by `sort`, of which `order` is the operator's own."""
 
@@ -84,8 +84,9 @@ ANY: Final = Policy()
 NO_PREFERENCE: Final = Preference()
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What is stored for a workspace or a key: what it allows, and what it prefers."""
+class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """What is stored for a workspace or a key: what it allows, and what it prefers. A field that is not known is never
+    skipped over when one is read: it may forbid something."""
 
     policy: Policy = ANY
     preference: Preference = NO_PREFERENCE

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 import msgspec
 
+from farebox.catalog.policy import NO_RULE, Rule
+
 # The closed list of what a key may be allowed to do, in the order in which it is shown.
 SCOPES = (
     "chat.completions",
@@ -50,7 +52,10 @@ class Workspace(msgspec.Struct, frozen=True):
 
 
 class KeyRecord(msgspec.Struct, frozen=True):
-    """What a call needs to know of its key. `allowed_models` None: all; `expires_at` in microseconds, None: never."""
+    """What a call needs to know of its key. `allowed_models` None: all; `expires_at` in microseconds, None: never.
+
+    `rule`: the workspace's and the key's, put together. Only `find_key` reads it; records of lists have none.
+    """
 
     workspace_id: int
     key_id: int
@@ -61,6 +66,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     expires_at: int | None
     active: bool
     workspace_active: bool
+    rule: Rule = NO_RULE
 
 
 class KeyListing(msgspec.Struct, frozen=True):

@@ -24,10 +24,13 @@ VALUES (%(workspace_id)s, %(key_id)s, %(key_hash)s, %(visible_prefix)s, %(name)s
         %(expires_at)s, %(now_micros)s);
 
 -- name: find_key
--- On the path of a call whose key is not in memory: two index lookups.
+-- On the path of a call whose key is not in memory: index lookups only. Rules are text, so that no number passes a float.
 SELECT k.workspace_id, k.key_id, k.name, k.visible_prefix, k.scopes, k.allowed_models, k.expires_at,
-       k.status = 'active', w.status = 'active'
-  FROM api_key k JOIN workspace w USING (workspace_id) WHERE k.key_hash = %(key_hash)s;
+       k.status = 'active', w.status = 'active', of_workspace.body::text, of_key.body::text
+  FROM api_key k JOIN workspace w USING (workspace_id)
+  LEFT JOIN routing_rule of_workspace ON of_workspace.workspace_id = k.workspace_id AND of_workspace.key_id = 0
+  LEFT JOIN routing_rule of_key ON of_key.workspace_id = k.workspace_id AND of_key.key_id = k.key_id
+ WHERE k.key_hash = %(key_hash)s;
 
 -- name: list_keys
 SELECT k.workspace_id, k.key_id, k.name, k.visible_prefix, k.scopes, k.allowed_models, k.expires_at,

@@ -5,8 +5,9 @@ from typing import Any
 
 import msgspec
 import psycopg
+import structlog
 
-from farebox.base.errors import OperatorError
+from farebox.base.errors import OperatorError, Problem
 from farebox.base.ids import IdError, random_id, read_short, show_short
 from farebox.identity.keys import MalformedKey, new_secret, read_secret, visible_prefix
 from farebox.identity.model import (
@@ -19,6 +20,7 @@ from farebox.identity.model import (
     Status,
     Workspace,
 )
+from farebox.identity.policies import StoredRules, UnreadableRule, decode_rule
 from farebox.storage.queries import load_queries
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -27,6 +29,8 @@ Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 MAX_LISTED = 1_000
 
 _QUERIES = load_queries("farebox.identity", "queries.sql")
+
+_log = structlog.get_logger(__name__)
 
 
 class NewKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,9 +116,22 @@ async def create_key(
 
 
 async def find_key(connection: Connection, key_hash: bytes) -> KeyRecord | None:
-    """The key that is stored under a hash, whatever its state; None: it was never given out here."""
+    """The key that is stored under a hash, whatever its state; None: it was never given out here.
+
+    Raises Problem(`internal_error`) when its rule cannot be read: it might forbid the call.
+    """
     rows = await _fetch(connection, "find_key", {"key_hash": key_hash})
-    return _record(*rows[0]) if rows else None
+    if not rows:
+        return None
+    *columns, of_workspace, of_key = rows[0]
+    record = _record(*columns)
+    try:
+        rule = StoredRules(decode_rule(of_workspace), decode_rule(of_key)).effective
+    except UnreadableRule as error:
+        _log.error("a stored policy cannot be read", key=show_key(record.key_id), why=str(error))
+        message = "The policy of this key cannot be read, so nothing is allowed by it; tell the operator."
+        raise Problem("internal_error", message) from error
+    return msgspec.structs.replace(record, rule=rule)
 
 
 async def list_keys(connection: Connection, workspace_id: int, *, most: int = MAX_LISTED) -> list[KeyListing]:
