@@ -51,10 +51,26 @@ class Workspace(msgspec.Struct, frozen=True):
     created_at: int
 
 
+class RateLimit(msgspec.Struct, frozen=True, array_like=True):
+    """How fast a workspace (`key_id` 0) or a key may call one model, or ("") all together. None: no limit."""
+
+    key_id: int
+    model_id: str
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    concurrent_calls: int | None = None
+
+    @property
+    def limits_nothing(self) -> bool:
+        """Whether it has no limit at all."""
+        return self.requests_per_minute is None and self.tokens_per_minute is None and self.concurrent_calls is None
+
+
 class KeyRecord(msgspec.Struct, frozen=True):
     """What a call needs to know of its key. `allowed_models` None: all; `expires_at` in microseconds, None: never.
 
-    `rule`: the workspace's and the key's, put together. Only `find_key` reads it; records of lists have none.
+    `rule`: the workspace's and the key's, put together; `rates`: those of the workspace and those of the key. Only
+    `find_key` reads them; records of lists have none.
     """
 
     workspace_id: int
@@ -67,6 +83,7 @@ class KeyRecord(msgspec.Struct, frozen=True):
     active: bool
     workspace_active: bool
     rule: Rule = NO_RULE
+    rates: tuple[RateLimit, ...] = ()
 
 
 class KeyListing(msgspec.Struct, frozen=True):

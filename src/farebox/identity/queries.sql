@@ -26,7 +26,10 @@ VALUES (%(workspace_id)s, %(key_id)s, %(key_hash)s, %(visible_prefix)s, %(name)s
 -- name: find_key
 -- On the path of a call whose key is not in memory: index lookups only. Rules are text, so that no number passes a float.
 SELECT k.workspace_id, k.key_id, k.name, k.visible_prefix, k.scopes, k.allowed_models, k.expires_at,
-       k.status = 'active', w.status = 'active', of_workspace.body::text, of_key.body::text
+       k.status = 'active', w.status = 'active', of_workspace.body::text, of_key.body::text,
+       (SELECT coalesce(json_agg(json_build_array(r.key_id, r.model_id, r.requests_per_minute, r.tokens_per_minute,
+                                                  r.concurrent_calls) ORDER BY r.key_id, r.model_id), '[]')::text
+          FROM rate_limit r WHERE r.workspace_id = k.workspace_id AND r.key_id IN (0, k.key_id))
   FROM api_key k JOIN workspace w USING (workspace_id)
   LEFT JOIN routing_rule of_workspace ON of_workspace.workspace_id = k.workspace_id AND of_workspace.key_id = 0
   LEFT JOIN routing_rule of_key ON of_key.workspace_id = k.workspace_id AND of_key.key_id = k.key_id

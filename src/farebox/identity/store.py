@@ -21,6 +21,7 @@ from farebox.identity.model import (
     Workspace,
 )
 from farebox.identity.policies import StoredRules, UnreadableRule, decode_rule
+from farebox.identity.rates import decode_rates
 from farebox.storage.queries import load_queries
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -123,7 +124,7 @@ async def find_key(connection: Connection, key_hash: bytes) -> KeyRecord | None:
     rows = await _fetch(connection, "find_key", {"key_hash": key_hash})
     if not rows:
         return None
-    *columns, of_workspace, of_key = rows[0]
+    *columns, of_workspace, of_key, rates = rows[0]
     record = _record(*columns)
     try:
         rule = StoredRules(decode_rule(of_workspace), decode_rule(of_key)).effective
@@ -131,7 +132,7 @@ async def find_key(connection: Connection, key_hash: bytes) -> KeyRecord | None:
         _log.error("a stored policy cannot be read", key=show_key(record.key_id), why=str(error))
         message = "The policy of this key cannot be read, so nothing is allowed by it; tell the operator."
         raise Problem("internal_error", message) from error
-    return msgspec.structs.replace(record, rule=rule)
+    return msgspec.structs.replace(record, rule=rule, rates=decode_rates(rates))
 
 
 async def list_keys(connection: Connection, workspace_id: int, *, most: int = MAX_LISTED) -> list[KeyListing]:
