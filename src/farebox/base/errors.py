@@ -75,6 +75,12 @@ _C, _P, _U, _O = Fault.CALLER, Fault.PAYER, Fault.UPSTREAM, Fault.OPERATOR
 CATALOGUE: Mapping[str, Entry] = {
     "missing_api_key": Entry(401, _C, False, "Send your key as `Authorization: Bearer …` or `x-api-key: …`."),
     "invalid_api_key": Entry(401, _C, False, "Send a current key of this gateway, not an upstream provider's key."),
+    "policy_no_route": Entry(
+        403,
+        _C,
+        False,
+        "Loosen what the message names: in the request's `provider`, or in the policy of the key or workspace.",
+    ),
     "insufficient_scope": Entry(403, _C, False, "Use a key that has the scope named in the message."),
     "model_not_found": Entry(404, _C, False, "List the models of this key with GET /v1/models."),
     "not_found": Entry(404, _C, False, "Check the address and the id."),
@@ -86,6 +92,9 @@ CATALOGUE: Mapping[str, Entry] = {
         _C,
         False,
         "Ask for no more than `request_limit`: less text, fewer or smaller pieces, a lower output limit.",
+    ),
+    "max_cost_exceeded": Entry(
+        400, _C, False, "Raise `max_cost`, or ask for less: a lower output limit, a shorter prompt, a cheaper model."
     ),
     "request_timeout": Entry(408, _C, True, "Send the whole request without long pauses."),
     "request_too_large": Entry(413, _C, False, "Send a smaller body."),

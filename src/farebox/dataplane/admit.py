@@ -1,6 +1,9 @@
-"""Who asks, for what, by which routes, at what cost at most: what is decided before the hold. Pure."""
+"""Who asks, for what, by which routes, at what cost at most: what is decided before the hold.
 
-from collections.abc import Mapping
+Pure but for the router, which knows the state of the moment.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, cast
 from uuid import UUID
 
@@ -8,15 +11,29 @@ from farebox.base.errors import Problem
 from farebox.base.limits import RequestLimits
 from farebox.catalog.ceilings import server_tool_tokens
 from farebox.catalog.model import Catalog, Model, Route, Workload
-from farebox.catalog.rules import ORDINARY_NAMES, Ceiling, most_nanos
-from farebox.dataplane.sending import TextSending, first_expressible
-from farebox.dialects.port import Surface
+from farebox.catalog.policy import combined
+from farebox.catalog.rules import Ceiling, most_nanos
+from farebox.dataplane.sending import Sending
+from farebox.dataplane.wanted import Wanted
+from farebox.dialects.port import Inexpressible
 from farebox.dialects.request import Request, Size
 from farebox.identity.model import KeyRecord
-from farebox.routing.rules import AccountStates, choose, refuse_without_route
+from farebox.routing.router import Router
+from farebox.routing.rules import (
+    MAX_ROUTES,
+    Ask,
+    Choice,
+    Excluded,
+    Exclusion,
+    Test,
+    refuse_without_route,
+    tier_test,
+)
 
 # Service tiers that no provider sells above its usual price; without a price of their own they cost the usual one.
 CHEAPER_TIERS = frozenset({"flex", "scale", "standard_only"})
+# Routes looked at for one call: of these, the first that can say what the request asks for are tried.
+MAX_CANDIDATES = 4 * MAX_ROUTES
 
 _TEXT_ADDRESSES = "/v1/chat/completions, /v1/responses or /v1/messages"
 _ADDRESSES: Mapping[Workload, str] = {
@@ -31,17 +48,21 @@ _ADDRESSES: Mapping[Workload, str] = {
 
 
 class Admission(NamedTuple):
-    """A request that may be paid for. `dialect` is the surface or workload, as receipts name it; `prompt_bytes` are of
-    text; `choices` are the answers that one call gives."""
+    """A request that may be paid for. `routes` are tried in that order, `choice` says how they came to be.
+    `dialect` is the surface or workload, as receipts name it; `prompt_bytes` are of text; `choices` are the answers
+    that one call gives, of at most `output_tokens` altogether."""
 
     key: KeyRecord
     model: Model
+    ask: Ask
+    choice: Choice
     routes: tuple[Route, ...]
     hold_nanos: int
     dialect: str
     streamed: bool
     prompt_bytes: int
     choices: int = 1
+    output_tokens: int = 0
     claim_id: UUID | None = None
     claim_body_hash: UUID | None = None
 
@@ -115,42 +136,83 @@ def ceiling_of(request: Request, model: Model, output_limit: int) -> Ceiling:
     )
 
 
-def price_hold(routes: tuple[Route, ...], ceiling: Ceiling, *, variant: str | None = None) -> int:
+def price_hold(routes: Sequence[Route], ceiling: Ceiling, *, variant: str | None = None) -> int:
     """The worst-case price in nano-USD over every route that may serve."""
     return max(most_nanos(route.price.tiers, ceiling, variant=variant) for route in routes if route.price is not None)
 
 
-def admit_text(
-    catalog: Catalog,
-    limits: RequestLimits,
-    state_of: AccountStates,
-    *,
-    key: KeyRecord,
-    surface: Surface,
-    request: Request,
-) -> tuple[Admission, TextSending]:
-    """Decide everything that comes before the hold. Raises Problem."""
-    model = find_model(catalog, key, request.model)
-    require_workload(model, "text", "coding")
-    output_limit = output_limit_of(request, model, limits)
-    check_size(request.size, limits)
-    choice = choose(catalog, model, state_of)
-    refuse_without_route(model.model_id, choice)
-    priced = routes_with_tier(choice.routes, request.service_tier)
-    ceiling = ceiling_of(request, model, output_limit)
-    sending = TextSending(surface, request, model=model, output_limit=output_limit)
-    routes = first_expressible(sending, priced, catalog.provider)
-    admission = Admission(
-        key=key,
+def ask_of(key: KeyRecord, model: Model, wanted: Wanted, *, scope: str) -> Ask:
+    """What a call of that key wants of a route: what workspace, key and request allow together."""
+    rule = combined(key.rule, wanted.rule)
+    return Ask(
         model=model,
-        routes=routes,
-        hold_nanos=price_hold(routes, ceiling),
-        dialect=surface.name,
-        streamed=request.stream,
-        prompt_bytes=request.size.text_bytes,
-        choices=request.choices,
+        workspace_id=key.workspace_id,
+        policy=rule.policy,
+        preference=rule.preference,
+        scope=scope,
+        affinity=wanted.affinity,
     )
-    return admission, sending
+
+
+def candidates(
+    router: Router, catalog: Catalog, ask: Ask, *, wanted: Wanted, ceiling: Ceiling, variant: str | None = None
+) -> Choice:
+    """The routes that a call could take, best first. Raises Problem when there is none."""
+    tests: list[Test] = [tier_test(ask, CHEAPER_TIERS)] if variant is None else []
+    if wanted.max_cost_nanos is not None:
+        tests.append(cost_test(ceiling, wanted.max_cost_nanos, variant=variant))
+    choice = router.choose(catalog, ask, tests, most=MAX_CANDIDATES)
+    refuse_without_route(ask, choice)
+    return choice
+
+
+def cost_test(ceiling: Ceiling, max_nanos: int, *, variant: str | None = None) -> Test:
+    """Whether the call can cost no more than that by a route."""
+
+    def test(route: Route) -> Excluded | None:
+        assert route.price is not None, "a route without a price does not stand"
+        needed = most_nanos(route.price.tiers, ceiling, variant=variant)
+        return None if needed <= max_nanos else Excluded(route, Exclusion.COST_ABOVE_MAXIMUM)
+
+    return test
+
+
+def admitted(sending: Sending, catalog: Catalog, ask: Ask, choice: Choice) -> Choice:
+    """The choice without the routes, up to the first that can do what the request needs, that cannot; and no more of
+    them than may be tried. Raises Problem when none can."""
+    excluded: list[Excluded] = []
+    missing: Inexpressible | None = None
+    for route in choice.routes:
+        try:
+            outgoing = sending.prepare(route, catalog.providers[route.provider_id])
+        except Inexpressible as error:
+            missing = missing or error
+            excluded.append(Excluded(route, Exclusion.INEXPRESSIBLE, _lacking(error)))
+            continue
+        if not (ask.policy.require_parameters and outgoing.dropped):
+            break
+        excluded.append(Excluded(route, Exclusion.PARAMETERS_DROPPED, f"It would drop {', '.join(outgoing.dropped)}"))
+    most = MAX_ROUTES if ask.policy.allow_fallbacks else 1
+    routes = choice.routes[len(excluded) :][:most]
+    found = Choice(routes, (*choice.excluded, *excluded), choice.sticky and not excluded)
+    if not routes and missing is not None and all(e.reason is Exclusion.INEXPRESSIBLE for e in excluded):
+        raise Problem(
+            "invalid_request",
+            f"No provider of this model can do what the request asks for: {_name(missing)}. Leave it out, or choose"
+            " another model.",
+            param=missing.param,
+            facts={"feature": missing.feature},
+        )
+    refuse_without_route(ask, found)
+    return found
+
+
+def _lacking(missing: Inexpressible) -> str:
+    return f"This provider cannot do {_name(missing)}"
+
+
+def _name(missing: Inexpressible) -> str:
+    return f"`{missing.param}` ({missing.feature})" if missing.param else missing.feature
 
 
 def require_workload(model: Model, *workloads: Workload) -> None:
@@ -158,19 +220,3 @@ def require_workload(model: Model, *workloads: Workload) -> None:
     if model.workload not in workloads:
         message = f"{model.model_id} is a model for {model.workload}; call it at {_ADDRESSES[model.workload]}."
         raise Problem("invalid_request", message, param="model", facts={"workload": model.workload})
-
-
-def routes_with_tier(routes: tuple[Route, ...], service_tier: str | None) -> tuple[Route, ...]:
-    """The routes whose price knows the service tier that was asked for; the usual and the cheaper ones need none.
-    Raises Problem `invalid_request` when there is none: a dearer tier at the usual price would be sold at a loss."""
-    if service_tier in ORDINARY_NAMES or service_tier in CHEAPER_TIERS:
-        return routes
-    found = tuple(
-        route
-        for route in routes
-        if route.price is not None and any(tier.service_tier == service_tier for tier in route.price.tiers)
-    )
-    if not found:
-        message = "This service tier has no price here. Leave `service_tier` out, or send `auto` or `default`."
-        raise Problem("invalid_request", message, param="service_tier")
-    return found

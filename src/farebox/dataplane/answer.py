@@ -20,6 +20,7 @@ from farebox.dataplane.sending import Outgoing, Sending, dropped_value
 from farebox.dataplane.settle import Settled, settle_call
 from farebox.dataplane.tell import settled_headers
 from farebox.dialects.port import Broken, Surface
+from farebox.dialects.registry import MESSAGES
 from farebox.dialects.usage import Reported
 from farebox.providers.client import FailureKind, UpstreamFailure
 
@@ -70,6 +71,7 @@ async def answer(parts: Parts, call: Call, send: Send, *, sending: Sending, read
         return
     assert received is not None
     headers += settled_pairs(parts, settled)
+    headers += call.ticket.headers(anthropic=surface is MESSAGES)
     if received.dropped:
         headers.append(dropped_pair(parts, received.dropped))
     headers.append((b"content-type", received.content_type.encode()))
@@ -96,9 +98,11 @@ async def _whole_answer(parts: Parts, call: Call, sending: Sending, read: ReadAn
             call.first_byte_at = parts.clock()
             call.reported, call.service_tier = received.reported, received.service_tier
             call.delivered_bytes = received.delivered_bytes
+            forwarding.served()
             return received
         finally:
             response.close()
+            forwarding.neutral()
 
 
 def bug(call: Call, error: Exception) -> CallFailed:
@@ -138,6 +142,7 @@ async def send_failure(
 ) -> None:
     """An error with its status: the provider's own words where it found fault with the request, else ours."""
     pairs: Pairs = [*call_headers(parts.brand, call.call_id), *settled_pairs(parts, settled)]
+    pairs = [*pairs, *call.ticket.headers(anthropic=surface is MESSAGES)]
     relayed = failed.relayed
     if relayed is None:
         await send_problem(send, failed.problem, pairs, call.call_id, surface=surface)

@@ -11,7 +11,14 @@ from farebox.dataplane.admit import Admission
 from farebox.dialects.port import Told
 from farebox.dialects.usage import MISSING, Reported
 from farebox.ledger.commands import Cost
-from farebox.records.call import Attempt
+from farebox.records.call import Attempt, RouteAudit
+from farebox.routing.capacity.seats import Seat
+from farebox.routing.rates import FREE_RIDE, RateTicket
+from farebox.routing.rules import counted
+
+
+# Exclusions that a receipt lists one by one; of more, only their number by reason is kept.
+MAX_LISTED_EXCLUSIONS = 40
 
 
 class Memo(msgspec.Struct, frozen=True, gc=False):
@@ -54,6 +61,40 @@ class Call:
     reported: Reported = MISSING
     service_tier: str | None = None
     may_have_cost: bool = False
+    # The routes in the order in which they are tried: those first that had a slot free.
+    to_try: tuple[Route, ...] = ()
+    # Routes that were better and had no slot free when they were looked at.
+    passed_over: list[str] = field(default_factory=list)
+    seat: Seat | None = None
+    ticket: RateTicket = FREE_RIDE
+    used_tokens: int = 0
+
+    def sit_down(self, route: Route, seat: Seat) -> None:
+        """Take a slot for the next attempt; the one before is free again."""
+        self.leave_seat()
+        self.route, self.seat = route, seat
+
+    def leave_seat(self) -> None:
+        """Nothing of this call is under way upstream any more."""
+        if self.seat is not None:
+            self.seat.give_back()
+            self.seat = None
+
+    def audit(self) -> RouteAudit:
+        """How its route was chosen."""
+        choice, ask = self.admission.choice, self.admission.ask
+        return RouteAudit(
+            routes=tuple(route.route_id for route in choice.routes),
+            excluded=tuple(
+                (excluded.route.route_id, excluded.reason.value)
+                for excluded in choice.excluded[:MAX_LISTED_EXCLUSIONS]
+            ),
+            excluded_by_reason=counted(choice.excluded),
+            passed_over=tuple(self.passed_over),
+            sort=ask.preference.sort or "order",
+            order=ask.preference.order,
+            sticky=choice.sticky,
+        )
 
     @property
     def workspace_id(self) -> int:

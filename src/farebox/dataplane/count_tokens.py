@@ -7,19 +7,24 @@ said to be one in the header `X-<Brand>-Estimated`.
 import asyncio
 from uuid import UUID
 
-from farebox.catalog.model import Catalog, Provider, Route, profile_of
-from farebox.dataplane.admit import check_size, find_model
+import msgspec
+
+from farebox.catalog.model import Route, profile_of
+from farebox.dataplane.admit import ask_of, check_size, find_model
 from farebox.dataplane.asgi import Exchange, id_headers, read_body, send_whole
 from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_CHARGES
 from farebox.dataplane.parts import Parts
-from farebox.dataplane.spend import place, with_forwarded
+from farebox.dataplane.spend import place
+from farebox.dataplane.text import with_forwarded
+from farebox.dataplane.wanted import wanted_of, without_own
 from farebox.dialects.anthropic_messages import COUNT_PATH, count_body, native_count_body, read_count_request
 from farebox.dialects.port import Edits, Target
 from farebox.dialects.registry import MESSAGES
 from farebox.dialects.request import Request
 from farebox.identity.authenticate import require_scope
+from farebox.providers.accounts import Endpoint
 from farebox.providers.client import MAX_ERROR_BODY_BYTES, UpstreamFailure, waits_for
-from farebox.routing.rules import choose, refuse_without_route
+from farebox.routing.rules import refuse_without_route
 
 # Claude Code waits for a count before it goes on; an estimate now is better than a count too late.
 COUNT_SECONDS = 5.0
@@ -33,14 +38,18 @@ async def count_tokens(parts: Parts, exchange: Exchange, call_id: UUID) -> None:
     require_scope(key, MESSAGES.scope)
     body = await read_body(exchange.receive, exchange.headers, parts.bounds)
     request = with_forwarded(MESSAGES, read_count_request(body), exchange)
+    wanted = wanted_of(parts.brand, exchange.headers, request.fields)
+    request = msgspec.structs.replace(request, fields=without_own(request.fields))
     catalog = parts.catalog()
     model = find_model(catalog, key, request.model)
     check_size(request.size, parts.limits)
-    choice = choose(catalog, model, parts.accounts.state)
-    refuse_without_route(model.model_id, choice)
+    # A prompt goes to no provider that the policy does not allow, not even to be counted.
+    ask = ask_of(key, model, wanted, scope=MESSAGES.scope)
+    choice = parts.router.choose(catalog, ask)
+    refuse_without_route(ask, choice)
     headers = [*id_headers(call_id), (b"content-type", b"application/json")]
     with place(parts):
-        answer = await _counted(parts, catalog, choice.routes, request)
+        answer = await _counted(parts, key.workspace_id, choice.routes, request)
     if answer is None:
         answer = count_body(estimate(request))
         headers.append((parts.brand.header("Estimated").encode(), b"true"))
@@ -54,19 +63,19 @@ def estimate(request: Request) -> int:
     return -(-size.text_bytes // BYTES_PER_TOKEN_FOR_CHARGES) + TOKENS_PER_MEDIA_PART * sum(size.media.values())
 
 
-async def _counted(parts: Parts, catalog: Catalog, routes: tuple[Route, ...], request: Request) -> bytes | None:
+async def _counted(parts: Parts, workspace_id: int, routes: tuple[Route, ...], request: Request) -> bytes | None:
     """The count of the first provider that speaks Messages; None when there is none or it does not say."""
     for route in routes:
-        provider = catalog.providers[route.provider_id]
-        if MESSAGES.name in provider.dialects:
-            return await _asked(parts, route, provider, request)
+        provider = parts.catalog().providers.get(route.provider_id)
+        if provider is not None and MESSAGES.name in provider.dialects:
+            credential = parts.accounts.usable(provider, workspace_id, route.terms.region)
+            endpoint = None if credential is None else parts.accounts.endpoint(provider, credential)
+            return None if endpoint is None else await _asked(parts, route, endpoint, request)
     return None
 
 
-async def _asked(parts: Parts, route: Route, provider: Provider, request: Request) -> bytes | None:
-    endpoint = parts.accounts.endpoint(provider)
-    if endpoint is None:
-        return None
+async def _asked(parts: Parts, route: Route, endpoint: Endpoint, request: Request) -> bytes | None:
+    provider = parts.catalog().providers[route.provider_id]
     path = f"{COUNT_PATH}?{request.query}" if request.query else COUNT_PATH
     headers = {"anthropic-version": "2023-06-01", **dict(request.headers)}
     body = native_count_body(request, Edits(route.upstream_model, 0, profile_of(provider, route)))

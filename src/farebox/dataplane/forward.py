@@ -1,11 +1,13 @@
 """Attempts: routes in order, until one answers. A failure before the first byte falls back to the next route."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
 import structlog
 
+from farebox.base.clock import MICROS_PER_SECOND
 from farebox.base.errors import Problem
 from farebox.base.ids import show_call, step_id
 from farebox.catalog.model import Route
@@ -27,10 +29,14 @@ from farebox.providers.client import (
     Waits,
     waits_for,
 )
+from farebox.providers.accounts import AccountState
 from farebox.records.call import Attempt
+from farebox.routing.capacity.seats import Seat
+from farebox.routing.health import Verdict
+from farebox.routing.rules import MAX_ROUTES
 
-# Routes tried for one call: more would keep a client waiting longer than its own retry.
-MAX_ATTEMPTS = 4
+# Attempts of one call, by whichever routes and credentials.
+MAX_ATTEMPTS = MAX_ROUTES
 # What a client is told to wait when the provider did not say.
 DEFAULT_RETRY_SECONDS = 5
 MAX_RETRY_SECONDS = 120
@@ -70,19 +76,25 @@ class Forwarding:
         self._call = call
         self._sending = sending
         self._gone = gone
-        self._routes = iter(call.admission.routes[:MAX_ATTEMPTS])
+        self._routes = deque(call.to_try or call.admission.routes)
         self._number = 0
+        self._posted = False
+        self._unjudged = False
         self._loop = asyncio.get_running_loop()
         self._began_at = self._loop.time()
+        self._began_micros = 0
         self._deadline: float | None = None
         self._failure = CallFailed(Ending.FAILED, Problem("upstream_exception", "No provider answered."))
         self.waits = Waits(0, 0, 0, 0)
 
     async def open(self) -> UpstreamResponse:
         """The first successful answer of the routes that are left. Raises CallFailed when there is none."""
-        for route in self._routes:
-            if self._number and self._gone():
+        while self._routes and self._number < MAX_ATTEMPTS:
+            route = self._routes.popleft()
+            if self._number and (self._gone() or self._spent_enough()):
                 break
+            if not self._sit_down(route):
+                continue
             await self._begin(route)
             if not self._prepare(route):
                 continue
@@ -94,13 +106,75 @@ class Forwarding:
                 self._check_upload()
                 self.failed(failure.kind)
                 continue
+            except BaseException:
+                self.neutral()
+                raise
             if 200 <= response.status < 300:
                 self._note("answered", response.status)
-                self._parts.accounts.woke(route.provider_id)
+                if self._call.seat is not None:
+                    self._parts.accounts.woke(self._call.seat.credential)
                 return response
             self._call.may_have_cost = False
             await self._refused(route, response)
-        raise self._failure
+        raise self._failure if self._posted or not self._call.passed_over else _no_slot()
+
+    def _spent_enough(self) -> bool:
+        """Whether what failed attempts may cost has come to what the whole call may: no further one is paid for."""
+        return sum(cost.cost_nanos for cost in self._call.failed_costs) >= self._call.admission.hold_nanos
+
+    def _sit_down(self, route: Route) -> bool:
+        """A slot for the next attempt: the first was taken before the hold, the others are not waited for."""
+        call = self._call
+        if self._number == 0 and call.seat is not None:
+            return True
+        call.leave_seat()
+        provider = self._parts.catalog().providers.get(route.provider_id)
+        if provider is None:
+            return False
+        seat = self._parts.seats.take_now(provider, route.terms.region, call.workspace_id)
+        if not isinstance(seat, Seat):
+            call.passed_over.append(route.route_id)
+            return False
+        call.sit_down(route, seat)
+        return True
+
+    # ── what is learnt of a route's health ────────────────────────────────────────────────────────────────────────
+
+    def served(self) -> None:
+        """The answer came whole."""
+        call, now_micros = self._call, self._parts.clock()
+        first_token_ms = tokens_per_second = None
+        if call.first_byte_at is not None:
+            if call.admission.streamed:
+                first_token_ms = max(0, call.first_byte_at - self._began_micros) // 1_000
+            began_micros = call.first_byte_at if call.admission.streamed else self._began_micros
+            written = call.reported.usage.total_output_tokens if call.reported.usage is not None else 0
+            if written and now_micros > began_micros:
+                tokens_per_second = written * MICROS_PER_SECOND // (now_micros - began_micros)
+        self._judge("answered", first_token_ms=first_token_ms, tokens_per_second=tokens_per_second)
+        ask = call.admission.ask
+        if ask.affinity is not None and len(call.admission.routes) > 1:
+            self._parts.sticky.keep(ask.workspace_id, ask.model.model_id, ask.affinity, call.route.route_id)
+
+    def faulted(self) -> None:
+        """The answer began, and was none."""
+        self._judge("faulted")
+
+    def neutral(self) -> None:
+        """Whatever ended the attempt says nothing of the route; without effect where it was judged before."""
+        self._judge("neutral")
+
+    def _judge(
+        self, verdict: Verdict, *, first_token_ms: int | None = None, tokens_per_second: int | None = None
+    ) -> None:
+        if self._unjudged:
+            self._unjudged = False
+            self._parts.health.ended(
+                self._call.route.route_id,
+                verdict,
+                first_token_ms=first_token_ms,
+                tokens_per_second=tokens_per_second,
+            )
 
     @property
     def left_seconds(self) -> float:
@@ -112,6 +186,7 @@ class Forwarding:
         self._number += 1
         self._call.route = route
         self._began_at = self._loop.time()
+        self._began_micros = self._parts.clock()
         provider = self._parts.catalog().providers.get(route.provider_id)
         if provider is None:
             raise self._failure
@@ -144,19 +219,22 @@ class Forwarding:
         provider = self._parts.catalog().providers[route.provider_id]
         try:
             self.outgoing = self._sending.prepare(route, provider)
-        except (Inexpressible, Problem) as error:
+        except (Inexpressible, Problem):
             self._note("inexpressible", None)
-            if self._number == 1:
-                # The first route was prepared before the hold, so this is a fault of ours.
-                raise self._failure from error
+            return False
+        if self._call.admission.ask.policy.require_parameters and self.outgoing.dropped:
+            self._note("parameters_dropped", None)
             return False
         return True
 
     async def _post(self, route: Route) -> UpstreamResponse:
         provider = self._parts.catalog().providers[route.provider_id]
-        endpoint = self._parts.accounts.endpoint(provider)
+        seat = self._call.seat
+        endpoint = self._parts.accounts.endpoint(provider, seat.credential if seat is not None else None)
         if endpoint is None:
             raise UpstreamFailure(FailureKind.CONNECT)
+        self._parts.health.began(route.route_id)
+        self._unjudged = self._posted = True
         waits = self.waits._replace(first_byte=min(self.waits.first_byte, self.left_seconds))
         return await self._parts.client.post(endpoint, self.outgoing.target, self.outgoing.body, waits)
 
@@ -167,6 +245,7 @@ class Forwarding:
             return
         # Half a request is no request, so nothing of it is billed.
         self._call.may_have_cost = False
+        self.neutral()
         self._note("upload_broken", None)
         known = body.failure if isinstance(body.failure, Problem) else None
         problem = known or Problem("invalid_request", "The request's body was not sent to its end.")
@@ -175,6 +254,7 @@ class Forwarding:
     def failed(self, kind: FailureKind) -> None:
         """This attempt broke before anything reached the client; note it, and what it may cost all the same."""
         self._call.may_have_cost = False
+        self._judge("faulted")
         self._note(kind.value, None)
         if kind.may_have_cost:
             self._accrue()
@@ -188,6 +268,7 @@ class Forwarding:
     def broke(self, outcome: str) -> None:
         """An answer began well but was no answer: nothing of it reached the client."""
         self._call.may_have_cost = False
+        self._judge("faulted")
         self._note(outcome, None)
         self._accrue()
         self._failure = CallFailed(Ending.FAILED, _exception())
@@ -204,25 +285,48 @@ class Forwarding:
         self._call.failed_costs.append(
             Cost(f"provider_cost_unbilled:{provider_id}", f"provider_payable:{provider_id}", cost_nanos)
         )
+        self._parts.budgets.spent(self._call.route, cost_nanos)
 
     async def _refused(self, route: Route, response: UpstreamResponse) -> None:
         """An error status: pass it on, or try the next route. Raises CallFailed to pass it on."""
         try:
             if response.status in _REJECTED:
+                self.neutral()
                 await self._reject(response)
             elif response.status in _REFUSED_KEY:
+                self.neutral()
                 self._note("credential_refused", response.status)
-                self._parts.accounts.rest(route.provider_id)
                 _log.error("provider refused our key", provider=route.provider_id, status=response.status)
+                self._rest_credential(route, None)
                 self._failure = CallFailed(Ending.FAILED, _exception())
             elif response.status == 429:
+                self.neutral()
                 self._note("rate_limited", 429)
-                self._failure = CallFailed(Ending.LIMITED, _limited(response.retry_after_seconds))
+                wait = min(response.retry_after_seconds or DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS)
+                if not self._rest_credential(route, wait):
+                    self._parts.health.cool_down(route.route_id, wait)
+                self._failure = CallFailed(Ending.LIMITED, _limited(wait))
             else:
+                self.faulted()
                 self._note("error_status", response.status)
                 self._failure = CallFailed(Ending.FAILED, _exception())
         finally:
             response.close()
+
+    def _rest_credential(self, route: Route, seconds: int | None) -> bool:
+        """Leave the key alone for a while and let another one of the same provider try, if there is one. A rate limit
+        (`seconds`) of the only key may be the model's alone, so the key stays awake for the others: False."""
+        seat, accounts = self._call.seat, self._parts.accounts
+        provider = self._parts.catalog().providers.get(route.provider_id)
+        if seat is None or provider is None:
+            return False
+        accounts.rest(seat.credential, seconds)
+        if accounts.state(provider, self._call.workspace_id, route.terms.region) is AccountState.READY:
+            self._routes.appendleft(route)
+            return True
+        if seconds is not None:
+            accounts.woke(seat.credential)
+        return False
 
     async def _reject(self, response: UpstreamResponse) -> None:
         self._note("rejected", response.status)
@@ -247,17 +351,23 @@ class Forwarding:
         if len(attempts) >= self._number:
             status = status or attempts[-1].status
             attempts.pop()
-        attempts.append(Attempt(route.route_id, route.provider_id, outcome, status, milliseconds))
+        seat = self._call.seat
+        credential = seat.credential.credential_id if seat is not None else ""
+        attempts.append(Attempt(route.route_id, route.provider_id, outcome, status, milliseconds, credential))
         if outcome != "answered":
             _log.warning("attempt failed", call_id=show_call(self._call.call_id), route=route.route_id, outcome=outcome)
         self._parts.metrics.attempted(provider_id=route.provider_id, outcome=outcome)
+
+
+def _no_slot() -> CallFailed:
+    message = "All capacity for this model is in use; the reservation was released."
+    return CallFailed(Ending.FAILED, Problem("capacity_exhausted", message, retry_after_seconds=1))
 
 
 def _exception() -> Problem:
     return Problem("upstream_exception", "The provider failed; the reservation was released. Send it again.")
 
 
-def _limited(retry_after_seconds: int | None) -> Problem:
-    wait = min(retry_after_seconds or DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS)
+def _limited(wait: int) -> Problem:
     message = f"The provider is at its rate limit; the reservation was released. Try again in {wait} s."
     return Problem("rate_limit_exceeded", message, retry_after_seconds=wait)

@@ -5,6 +5,7 @@ empty `models` beside it, without which Codex reports an error, when `client_ver
 types of the official SDKs; Codex's `ModelInfo` as its client decodes it.
 """
 
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,7 +19,8 @@ from farebox.dataplane.asgi import Exchange, header
 from farebox.dataplane.parts import Parts
 from farebox.identity.authenticate import require_scope
 from farebox.identity.model import KeyRecord
-from farebox.routing.rules import AccountStates, choose
+from farebox.routing.router import Router
+from farebox.routing.rules import Ask
 
 SCOPE = "models.read"
 # Anthropic's own bound of one page.
@@ -34,9 +36,11 @@ def visible(model: Model, key: KeyRecord) -> bool:
     return bool(SCOPES_OF_WORKLOAD[model.workload] & key.scopes)
 
 
-def listed(catalog: Catalog, model: Model, state_of: AccountStates) -> dict[str, object]:
-    """A model in OpenAI's shape, with `display_name`, `workload`, `provider_ready` and, where it is not, the reason."""
-    choice = choose(catalog, model, state_of)
+def listed(catalog: Catalog, model: Model, router: Router, key: KeyRecord) -> dict[str, object]:
+    """A model in OpenAI's shape, with `display_name`, `workload`, `provider_ready` and, where it is not, the reason:
+    for this key, whose policy may allow less than others'."""
+    ask = Ask(model, workspace_id=key.workspace_id, policy=key.rule.policy)
+    choice = router.choose(catalog, ask, most=1)
     fields: dict[str, object] = {
         "id": model.model_id,
         "object": "model",
@@ -71,9 +75,9 @@ async def list_models(parts: Parts, exchange: Exchange) -> tuple[bytes, Pairs]:
     models = [model for model in catalog.models.values() if visible(model, key)]
     query = parse_qs(exchange.query)
     if header(exchange.headers, b"anthropic-version") is not None:
-        document = _anthropic_page(catalog, models, parts.accounts.state, query)
+        document = _anthropic_page(models, lambda model: listed(catalog, model, parts.router, key), query)
     else:
-        found = [listed(catalog, model, parts.accounts.state) for model in models]
+        found = [listed(catalog, model, parts.router, key) for model in models]
         document = {"object": "list", "data": found}
         if "client_version" in query:
             # Codex takes each entry's `base_instructions`, which it requires, in place of its own prompt: an agent
@@ -85,7 +89,7 @@ async def list_models(parts: Parts, exchange: Exchange) -> tuple[bytes, Pairs]:
 
 
 def _anthropic_page(
-    catalog: Catalog, models: list[Model], state_of: AccountStates, query: dict[str, list[str]]
+    models: list[Model], listing: Callable[[Model], dict[str, object]], query: dict[str, list[str]]
 ) -> dict[str, Any]:
     """A page by `after_id` or `before_id`, of `limit` models. Raises Problem `invalid_request`."""
     limit = _limit_of(query)
@@ -98,7 +102,7 @@ def _anthropic_page(
         first = max(first, last - limit)
     page = models[first : min(last, first + limit)]
     return {
-        "data": [as_anthropic(model, listed(catalog, model, state_of)) for model in page],
+        "data": [as_anthropic(model, listing(model)) for model in page],
         "has_more": first + len(page) < last if "before_id" not in query else first > 0,
         "first_id": page[0].model_id if page else None,
         "last_id": page[-1].model_id if page else None,
@@ -120,7 +124,7 @@ async def show_model(parts: Parts, exchange: Exchange, model_id: str) -> bytes:
     model = catalog.model(model_id)
     if model is None or not visible(model, key):
         raise Problem("model_not_found", f"There is no model {model_id[:100]!r} for this key.", param="model")
-    fields = listed(catalog, model, parts.accounts.state)
+    fields = listed(catalog, model, parts.router, key)
     if header(exchange.headers, b"anthropic-version") is not None:
         fields = as_anthropic(model, fields)
     return msgspec.json.encode(fields)

@@ -7,7 +7,7 @@ from typing import Any
 
 from farebox.base.brand import Brand
 from farebox.base.clock import Clock
-from farebox.base.limits import Bounds, RequestLimits, Timeouts, VideoJobs, Webhooks
+from farebox.base.limits import Bounds, RequestLimits, Routing, Timeouts, VideoJobs, Webhooks
 from farebox.catalog.model import Catalog
 from farebox.dataplane.gate import Gate
 from farebox.dataplane.jobs.store import JobStore
@@ -18,6 +18,12 @@ from farebox.identity.model import KeyRecord
 from farebox.ledger.batcher import Batcher
 from farebox.providers.accounts import Accounts
 from farebox.providers.client import UpstreamClient
+from farebox.routing.capacity.budgets import Budgets
+from farebox.routing.capacity.seats import Seats
+from farebox.routing.health import Health
+from farebox.routing.rates import RateGate
+from farebox.routing.router import Router
+from farebox.routing.sticky import Sticky
 
 Headers = list[tuple[bytes, bytes]]
 Scope = dict[str, Any]
@@ -39,6 +45,13 @@ class Parts:
     authenticate: Callable[[Headers], Awaitable[KeyRecord]]
     catalog: Callable[[], Catalog]
     accounts: Accounts
+    routing: Routing
+    router: Router
+    health: Health
+    sticky: Sticky
+    seats: Seats
+    budgets: Budgets
+    rates: RateGate
     client: UpstreamClient
     ledger: Batcher
     spool: Spool

@@ -130,6 +130,7 @@ class Relay:
                 finally:
                     self._note_fold()
                     response.close()
+                    self._forwarding.neutral()
                 if ending is not None:
                     return ending
                 self._begin_attempt()
@@ -187,11 +188,13 @@ class Relay:
         """The bytes are over; `kind` is how, if the answer did not come whole (None: we hung up for the client)."""
         self._note_fold()
         if self._complete():
+            self._forwarding.served()
             return Ending.ANSWERED if self._left_at is None else Ending.ANSWERED_UNSEEN
         if self._left_at is not None and kind is None:
             return Ending.CLIENT_LEFT
         kind = kind or FailureKind.CUT
         if self._relayed:
+            self._forwarding.faulted()
             self._call.attempts[-1] = msgspec.structs.replace(self._call.attempts[-1], outcome=kind.value)
             self.failure = _cut_problem(kind)
             return Ending.TIMED_OUT if kind.timed_out else Ending.CUT
@@ -204,6 +207,7 @@ class Relay:
         if not self._relayed:
             self._forwarding.broke(outcome)
             return None
+        self._forwarding.faulted()
         self._call.attempts[-1] = msgspec.structs.replace(self._call.attempts[-1], outcome=outcome)
         self.failure = _cut_problem(FailureKind.CUT)
         return Ending.CUT

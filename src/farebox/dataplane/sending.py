@@ -7,7 +7,6 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from farebox.base.errors import Problem
 from farebox.catalog.model import Model, Provider, Route, profile_of
 from farebox.dialects.canonical.conversation import Conversation
 from farebox.dialects.port import Edits, Inexpressible, Surface, Target, Told, Upstream
@@ -125,33 +124,6 @@ def _with_thoughts(conversation: Conversation, surface: Surface) -> Conversation
     if thinking.disabled or thinking.effort == "none":
         return conversation
     return msgspec.structs.replace(conversation, thinking=msgspec.structs.replace(thinking, summary="auto"))
-
-
-def first_expressible(sending: Sending, routes: tuple[Route, ...], providers: "ProviderOf") -> tuple[Route, ...]:
-    """The routes from the first that can do what the request needs. Raises Problem when none can."""
-    missing: Inexpressible | None = None
-    for place, route in enumerate(routes):
-        provider = providers(route.provider_id)
-        if provider is None:
-            continue
-        try:
-            sending.prepare(route, provider)
-        except Inexpressible as error:
-            missing = missing or error
-        else:
-            return routes[place:]
-    assert missing is not None, "a route that may serve has a provider"
-    what = f"`{missing.param}` ({missing.feature})" if missing.param else missing.feature
-    message = (
-        f"No provider of this model can do what the request asks for: {what}. Leave it out, or choose another model."
-    )
-    raise Problem("invalid_request", message, param=missing.param, facts={"feature": missing.feature})
-
-
-class ProviderOf(Protocol):
-    """Looks a provider up."""
-
-    def __call__(self, provider_id: str) -> Provider | None: ...
 
 
 def dropped_value(names: tuple[str, ...] | list[str]) -> bytes:

@@ -15,7 +15,7 @@ from farebox.ledger.batcher import LAST_STEP, LedgerFault, LedgerUnavailable, Ri
 from farebox.ledger.commands import Release, Settle
 from farebox.ledger.lifecycle import HoldState
 from farebox.ledger.outcomes import Answer, Reason, Refusal
-from farebox.records.call import CallRow, CallStatus, encode_attempts, usage_columns
+from farebox.records.call import CallRow, CallStatus, encode_attempts, encode_audit, usage_columns
 
 RECORD_CALL = "record_call"
 
@@ -34,9 +34,13 @@ async def settle_call(parts: Parts, call: Call, ending: Ending, *, error_code: s
     """End the hold and write the receipt. Raises Problem `database_unavailable`; the evidence is then on disk."""
     facts = Facts(ending, call.reported, call.prompt_bytes, call.delivered_bytes, call.may_have_cost)
     verdict = judge(facts)
+    call.leave_seat()
+    if verdict.usage is not None:
+        call.used_tokens = verdict.usage.total_input_tokens + verdict.usage.total_output_tokens
     held_nanos = call.admission.hold_nanos
     bill = bill_of(verdict, call.route, service_tier=call.service_tier, held_nanos=held_nanos)
     finished_at = parts.clock()
+    parts.budgets.spent(call.route, bill.cost_nanos)
     command = command_of(call, verdict, bill, finished_at)
     row = row_of(call, verdict, bill, finished_at=finished_at, error_code=error_code)
     try:
@@ -156,6 +160,7 @@ def row_of(call: Call, verdict: Verdict, bill: Bill, *, finished_at: int, error_
         request_counted=verdict.count_request,
         idempotent=call.admission.claim_id is not None,
         attempts=encode_attempts(call.attempts),
+        routing=encode_audit(call.audit()),
         started_at=call.started_at,
         finished_at=finished_at,
         first_byte_ms=first_byte_ms,

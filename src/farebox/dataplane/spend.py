@@ -6,16 +6,13 @@ release: on success, error, cancel and disconnect here, on a crash in `recover.p
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import TypeVar
+from collections.abc import Iterator
 from uuid import UUID
 
 import msgspec
 
 from farebox.base.errors import Problem
 from farebox.base.money import format_usd
-from farebox.dataplane.admit import admit_text
 from farebox.dataplane.answer import (
     Received,
     answer,
@@ -23,31 +20,25 @@ from farebox.dataplane.answer import (
     send_failure,
     settle_stopped,
 )
-from farebox.dataplane.asgi import Exchange, call_headers, header, read_body, send_problem
+from farebox.dataplane.asgi import Exchange, call_headers, read_body, send_problem
 from farebox.dataplane.call import Call
 from farebox.dataplane.forward import CallFailed
-from farebox.dataplane.hold import take_hold, with_claim
+from farebox.dataplane.hold import with_claim
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.relay import EVENTS, Framing, Relay
 from farebox.dataplane.rules import Ending
 from farebox.dataplane.sending import Outgoing, StreamSending, dropped_value
 from farebox.dataplane.settle import Settled, settle_call
+from farebox.dataplane.start import started
 from farebox.dataplane.tell import held_headers
+from farebox.dataplane.text import read_text_call
 from farebox.dialects.canonical.parts import Opaque, Reasoning, Refusal, Text, ToolCall
 from farebox.dialects.canonical.reply import Reply
 from farebox.dialects.openai_chat.usage import counts_of
 from farebox.dialects.port import Surface, Told
-from farebox.dialects.registry import CHAT
-from farebox.dialects.request import Request
+from farebox.dialects.registry import CHAT, MESSAGES
 from farebox.dialects.usage import Reported
 from farebox.identity.authenticate import require_scope
-
-# A header that a client may have forwarded to its own provider; the longest list of betas seen is a tenth of it.
-MAX_FORWARDED_CHARS = 4_096
-# Longer requests are read and translated apart from the event loop; what is shorter takes some milliseconds.
-LONG_REQUEST_BYTES = 500_000
-
-T = TypeVar("T")
 
 
 async def serve_text(parts: Parts, surface: Surface, exchange: Exchange, call_id: UUID) -> None:
@@ -56,47 +47,22 @@ async def serve_text(parts: Parts, surface: Surface, exchange: Exchange, call_id
     key = await parts.authenticate(exchange.headers)
     require_scope(key, surface.scope)
     body = await read_body(exchange.receive, exchange.headers, parts.bounds)
-    request = with_forwarded(surface, await _apart(partial(surface.read_request, body), len(body)), exchange)
-    admitting = partial(
-        admit_text, parts.catalog(), parts.limits, parts.accounts.state, key=key, surface=surface, request=request
-    )
-    admission, sending = await _apart(admitting, len(body))
+    admission, sending = await read_text_call(parts, surface, key, body, exchange=exchange)
     call = Call(call_id, with_claim(admission, exchange.headers, body), started_at, admission.routes[0])
     with place(parts):
-        await take_hold(parts, call)
-        if request.stream:
-            await stream_answer(parts, call, exchange, sending)
-        else:
-            told = call.told(wants_usage=request.wants_usage)
-            await answer(
-                parts,
-                call,
-                exchange.send,
-                sending=sending,
-                read=lambda outgoing, found, _: read_text(surface, outgoing, found, told),
-                surface=surface,
-            )
-
-
-async def _apart(work: Callable[[], T], size_bytes: int) -> T:
-    """Reading and translating a long request takes up to some tenths of a second a megabyte: in a thread, other calls
-    have their turns meanwhile."""
-    return work() if size_bytes < LONG_REQUEST_BYTES else await asyncio.to_thread(work)
-
-
-def with_forwarded(surface: Surface, request: Request, exchange: Exchange) -> Request:
-    """The request with the headers and query fields that its dialect forwards to its own kind. Raises Problem."""
-    if not surface.forwarded_headers:
-        return request
-    found = []
-    for name in surface.forwarded_headers:
-        value = header(exchange.headers, name.encode())
-        if value is not None:
-            if len(value) > MAX_FORWARDED_CHARS:
-                raise Problem("invalid_request", f"`{name}` is longer than {MAX_FORWARDED_CHARS} characters.")
-            found.append((name, value.decode("latin-1")))
-    query = "&".join(part for part in exchange.query.split("&") if part in surface.forwarded_query)
-    return msgspec.structs.replace(request, headers=tuple(found), query=query)
+        async with started(parts, call):
+            if admission.streamed:
+                await stream_answer(parts, call, exchange, sending)
+            else:
+                told = call.told(wants_usage=sending.wants_usage)
+                await answer(
+                    parts,
+                    call,
+                    exchange.send,
+                    sending=sending,
+                    read=lambda outgoing, found, _: read_text_answer(surface, outgoing, found, told),
+                    surface=surface,
+                )
 
 
 @contextlib.contextmanager
@@ -115,7 +81,7 @@ def place(parts: Parts) -> Iterator[None]:
 # ── a whole answer ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def read_text(surface: Surface, outgoing: Outgoing, body: bytes, told: Told) -> Received:
+def read_text_answer(surface: Surface, outgoing: Outgoing, body: bytes, told: Told) -> Received:
     """A provider's whole answer: as it is where the dialects are equal, else translated. Raises Problem or Broken."""
     if outgoing.native:
         found = surface.read_answer(body)
@@ -157,7 +123,8 @@ async def stream_answer(
     """Relay, settle, then send the end marker; an abnormal end is an explicit error event."""
     headers = call_headers(parts.brand, call.call_id)
     held = held_headers(parts.brand, call.admission.hold_nanos)
-    relay = Relay(parts, call, [*headers, *held], exchange=exchange, sending=sending, framing=framing)
+    rates = call.ticket.headers(anthropic=sending.surface is MESSAGES)
+    relay = Relay(parts, call, [*headers, *held, *rates], exchange=exchange, sending=sending, framing=framing)
     failed: CallFailed | None = None
     ending = Ending.STOPPED
     try:

@@ -18,13 +18,28 @@ Evidence = Literal["A", "B", "C", "D"]
 
 
 class Attempt(msgspec.Struct, frozen=True, gc=False):
-    """One try at one route. `outcome`: `answered`, or why not; `status`: the upstream's, None without an answer."""
+    """One try at one route. `outcome`: `answered`, or why not, and so why the next one was tried; `status`: the
+    upstream's, None without an answer. `credential`: for the operator alone."""
 
     route: str
     provider: str
     outcome: str
     status: int | None
     milliseconds: int
+    credential: str = ""
+
+
+class RouteAudit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """How a call's route was chosen: the ids of the routes that remained, best first; those that were excluded, with
+    their reasons (the first of them; all are counted); those that had no slot free; and by what they were ordered."""
+
+    routes: tuple[str, ...] = ()
+    excluded: tuple[tuple[str, str], ...] = ()
+    excluded_by_reason: dict[str, int] = {}
+    passed_over: tuple[str, ...] = ()
+    sort: str = "order"
+    order: tuple[str, ...] = ()
+    sticky: bool = False
 
 
 class CallRow(msgspec.Struct, gc=False):
@@ -63,6 +78,8 @@ class CallRow(msgspec.Struct, gc=False):
     first_byte_ms: int | None
     # JSON of the classes of usage that have no column, without zeros; None where all are zero.
     units: str | None = None
+    # JSON of RouteAudit; None for calls of before it was kept, and those that ended without their worker.
+    routing: str | None = None
 
 
 # The classes with a column of their own, and those that share `units`.
@@ -109,6 +126,16 @@ class HoldMemo(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 def encode_attempts(attempts: list[Attempt]) -> str:
     """The JSON of column `attempts`."""
     return msgspec.json.encode(attempts).decode()
+
+
+def encode_audit(audit: RouteAudit) -> str:
+    """The JSON of column `routing`."""
+    return msgspec.json.encode(audit).decode()
+
+
+def decode_audit(text: str | None) -> RouteAudit | None:
+    """The inverse of `encode_audit`; None where none was kept. Raises msgspec.ValidationError."""
+    return None if text is None else msgspec.json.decode(text, type=RouteAudit)
 
 
 def decode_attempts(text: str) -> list[Attempt]:

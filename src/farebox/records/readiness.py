@@ -5,6 +5,7 @@ from typing import Final, Literal, Protocol, get_args
 
 import msgspec
 
+from farebox.catalog.checklist import PRICE, ProviderChecklist, checklists_by_provider
 from farebox.catalog.model import Catalog, Provider, Workload
 
 State = Literal["live", "operator_action_needed", "third_party_blocked", "disabled_safely"]
@@ -36,6 +37,10 @@ class Declared(Protocol):
 READY: Final = "ready"
 RESTING: Final = "resting"
 
+# What customers read of a checklist's open items; the others are the operator's own affair.
+_WORDS: Final = {"contract_review": "contract review", "resale": "resale approval", PRICE: "a price"}
+_OTHER_ITEMS: Final = "the rest of its checklist"
+
 
 def readiness(
     catalog: Catalog,
@@ -49,7 +54,9 @@ def readiness(
     `provider_states` maps provider ids to `ready`, `not_configured` (also when absent) or `resting`. A declared item
     replaces a computed one of the same capability, unless that is live: what works is never shown as blocked.
     """
-    computed = [_database(database_ok), *(_provider(catalog, p, provider_states) for p in catalog.providers.values())]
+    computed = [_database(database_ok)]
+    for provider_id, checklist in checklists_by_provider(catalog).items():
+        computed.append(_provider(catalog, checklist, provider_states.get(provider_id, "not_configured")))
     items = {item.capability: item for item in computed}
     for other in declared:
         known = items.get(other.capability)
@@ -78,41 +85,76 @@ def _database(database_ok: bool) -> ReadinessItem:
     )
 
 
-def _provider(catalog: Catalog, provider: Provider, states: Mapping[str, str]) -> ReadinessItem:
-    state, detail, fix = _provider_state(catalog, provider, states.get(provider.provider_id, "not_configured"))
+def _provider(catalog: Catalog, checklist: ProviderChecklist, state: str) -> ReadinessItem:
+    provider = catalog.providers[checklist.provider_id]
+    found, detail, fix = _provider_state(catalog, provider, checklist, state)
     return ReadinessItem(
         capability=f"{provider.provider_id}_availability",
         title=f"{provider.display_name} availability",
-        state=state,
+        state=found,
         detail=detail,
         fix=fix,
     )
 
 
-def _provider_state(catalog: Catalog, provider: Provider, state: str) -> tuple[State, str, str]:
+def _provider_state(
+    catalog: Catalog, provider: Provider, checklist: ProviderChecklist, state: str
+) -> tuple[State, str, str]:
     """State, detail and fix."""
+    open_work = f"{checklist.sentence()}: {checklist.fix()}." if checklist.missing else ""
     if provider.status != "live":
-        detail = provider.status_reason or "Switched off by the operator."
-        return "disabled_safely", detail, "Set its status to live in catalog.toml and apply the file."
+        fix = _sentences("Set its status to live in catalog.toml and apply the file.", open_work)
+        reason = provider.status_reason or "Switched off by the operator."
+        return "disabled_safely", _sentences(reason, _for_planning(provider, checklist, state)), fix
     if state == RESTING:
         detail = "The provider refuses our calls at the moment; other providers are used."
         return "operator_action_needed", detail, "Check the account's key and funding at the provider."
     if state != READY:
-        fix = f"Set the environment variable {provider.api_key_env}." if provider.api_key_env else ""
-        return "operator_action_needed", "Not connected yet.", fix
-    sold = _workloads_sold(catalog, provider)
-    if not sold:
-        return "operator_action_needed", "None of its models has a price yet.", "Add price and cost to its routes."
-    return "live", provider.status_reason or f"Serves models for {', '.join(sold)}.", ""
+        return "operator_action_needed", "Not connected yet.", _sentences(_key_fix(provider), open_work)
+    if not checklist.able:
+        return "operator_action_needed", _nothing_sold(checklist), open_work or "Add live routes to catalog.toml."
+    workloads = ", ".join(_workloads_sold(catalog, checklist))
+    return "live", provider.status_reason or f"Serves models for {workloads}.", open_work
 
 
-def _workloads_sold(catalog: Catalog, provider: Provider) -> list[Workload]:
+def _key_fix(provider: Provider) -> str:
+    return f"Set the environment variable {provider.api_key_env}." if provider.api_key_env else ""
+
+
+def _for_planning(provider: Provider, checklist: ProviderChecklist, state: str) -> str:
+    """What a provider that is switched off needs besides being switched on, for customers who plan with it."""
+    needs = _needs(checklist)
+    if provider.api_key_env and state not in (READY, RESTING):
+        needs = ["an API key", *needs]
+    return f"Visible for planning; it needs {_listed(needs)}." if needs else ""
+
+
+def _nothing_sold(checklist: ProviderChecklist) -> str:
+    if not checklist.missing:
+        return "None of its models is switched on."
+    if checklist.missing == (PRICE,):
+        return "None of its models has a price yet."
+    return f"Not for sale yet; it needs {_listed(_needs(checklist))}."
+
+
+def _needs(checklist: ProviderChecklist) -> list[str]:
+    """What is missing, in words for customers: only what they have heard of, the rest as one."""
+    needs = [words for item, words in _WORDS.items() if item in checklist.missing]
+    return needs if _WORDS.keys() >= set(checklist.missing) else [*needs, _OTHER_ITEMS]
+
+
+def _listed(words: list[str]) -> str:
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+def _sentences(*texts: str) -> str:
+    """Sentences one after the other; the operator's own words may lack their full stop."""
+    found = [text.strip() for text in texts if text.strip()]
+    return " ".join(text if text[-1] in ".!?" or text is found[-1] else f"{text}." for text in found)
+
+
+def _workloads_sold(catalog: Catalog, checklist: ProviderChecklist) -> list[Workload]:
     """The workloads of its models that can be called, in the order of the closed list."""
-    found = {
-        catalog.models[model_id].workload
-        for model_id, routes in catalog.routes_by_model.items()
-        for route in routes
-        if route.provider_id == provider.provider_id and route.status == "live" and route.price is not None
-        if catalog.models[model_id].status == "live"
-    }
+    found = {catalog.models[route.model_id].workload for route in checklist.able}
     return [workload for workload in get_args(Workload) if workload in found]

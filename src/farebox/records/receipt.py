@@ -12,7 +12,7 @@ from farebox.base.usage import Usage
 from farebox.catalog.rules import Line, Tier, charge_lines, select_tier
 from farebox.catalog.store import load_price
 from farebox.ledger.reading import Connection, HoldRow, read_hold
-from farebox.records.call import QUERIES, Attempt, CallRow, decode_attempts, usage_of
+from farebox.records.call import QUERIES, Attempt, CallRow, RouteAudit, decode_attempts, decode_audit, usage_of
 from farebox.records.meanings import EVIDENCE, RULES
 from farebox.records.usage import CallItem, item_of_call, item_of_hold, read_memo
 
@@ -51,6 +51,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     idempotent: bool
     attempts: tuple[Attempt, ...]
     operator: OperatorView
+    routing: RouteAudit | None = None
 
 
 async def read_receipt(connection: Connection, workspace_id: int, call_id: UUID) -> Receipt | None:
@@ -97,6 +98,7 @@ async def _receipt_of_call(connection: Connection, row: CallRow) -> Receipt:
             cost_nanos=row.cost_nanos,
             margin_nanos=row.charge_nanos - row.cost_nanos,
         ),
+        routing=decode_audit(row.routing),
     )
 
 

@@ -91,11 +91,15 @@ MEANINGS: Final[dict[Exclusion, str]] = {
     Exclusion.COOLING_DOWN: "This model's provider is at its rate limit",
     Exclusion.BUDGET_CAP_REACHED: "This model's provider has reached its budget for now",
     Exclusion.NO_CAPACITY: "All capacity for this model is in use",
-    Exclusion.TIER_UNPRICED: "This service tier has no price here",
+    Exclusion.TIER_UNPRICED: "This service tier has no price here; leave it out, or send `auto` or `default`",
     Exclusion.INEXPRESSIBLE: "This provider cannot do what the request asks for",
     Exclusion.PARAMETERS_DROPPED: "This provider does not take all parameters of the request",
     Exclusion.COST_ABOVE_MAXIMUM: "The call could cost more than its maximum",
 }
+
+
+# The field of the request that a reason is about.
+_PARAMS: Final = {Exclusion.TIER_UNPRICED: "service_tier", Exclusion.COST_ABOVE_MAXIMUM: "max_cost"}
 
 
 class Excluded(NamedTuple):
@@ -290,7 +294,7 @@ def _refusal(model_id: str, choice: Choice) -> Problem:
     if choice.stage is Stage.REQUEST:
         code = "max_cost_exceeded" if reasons == {Exclusion.COST_ABOVE_MAXIMUM} else "invalid_request"
         message = f"No route of {model_id} can serve this request: {reason}."
-        return Problem(code, message, facts=facts)
+        return Problem(code, message, facts=facts, param=_PARAMS.get(found[0].reason))
     if reasons == {Exclusion.COOLING_DOWN}:
         return Problem("rate_limit_exceeded", message, facts=facts, retry_after_seconds=wait)
     if reasons & {Exclusion.NO_CAPACITY, Exclusion.BUDGET_CAP_REACHED}:

@@ -51,6 +51,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     webhook_state: WebhookState | None = None
     webhook_attempts: int = 0
     webhook_next_at: int | None = None
+    # Which credential ordered it: the provider knows the job in that account only.
+    credential_id: str | None = None
 
 
 def show_video(job_id: UUID) -> str:

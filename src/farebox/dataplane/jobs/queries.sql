@@ -25,6 +25,7 @@ UPDATE video_job
        cost_nanos = coalesce(%(cost_nanos)s, cost_nanos),
        unbilled_nanos = coalesce(%(unbilled_nanos)s, unbilled_nanos),
        attempts = coalesce(%(attempts)s, attempts),
+       credential_id = coalesce(%(credential_id)s, credential_id),
        rule = coalesce(%(rule)s, rule),
        error_code = coalesce(%(error_code)s, error_code),
        provider_code = coalesce(%(provider_code)s, provider_code),

@@ -12,13 +12,23 @@ from farebox.base.usage import Usage
 from farebox.catalog.ceilings import MILLISECONDS_PER_SECOND, video_ceiling
 from farebox.catalog.model import Catalog, Provider, Route
 from farebox.catalog.rules import charge_nanos
-from farebox.dataplane.admit import Admission, exceeded, find_model, price_hold, require_workload
-from farebox.dataplane.sending import Outgoing, first_expressible
+from farebox.dataplane.admit import (
+    Admission,
+    admitted,
+    ask_of,
+    candidates,
+    exceeded,
+    find_model,
+    price_hold,
+    require_workload,
+)
+from farebox.dataplane.sending import Outgoing
+from farebox.dataplane.wanted import Wanted
 from farebox.dialects.registry import UPSTREAMS
 from farebox.dialects.videos import VIDEO_UPSTREAMS
 from farebox.dialects.videos.request import VideoRequest
 from farebox.identity.model import KeyRecord
-from farebox.routing.rules import AccountStates, choose, refuse_without_route
+from farebox.routing.router import Router
 
 SCOPE = "videos"
 # As receipts name this way of calling.
@@ -43,22 +53,30 @@ class VideoSending:
 
 
 def admit_video(
-    catalog: Catalog, limits: RequestLimits, state_of: AccountStates, *, key: KeyRecord, request: VideoRequest
+    catalog: Catalog,
+    limits: RequestLimits,
+    router: Router,
+    *,
+    key: KeyRecord,
+    request: VideoRequest,
+    wanted: Wanted,
 ) -> tuple[Admission, VideoSending]:
     """Decide everything that comes before the hold. Raises Problem."""
     model = find_model(catalog, key, request.model)
     require_workload(model, "video")
     _check_size(request, limits)
     ceiling = video_ceiling(model, seconds=request.seconds)
-    choice = choose(catalog, model, state_of)
-    refuse_without_route(model.model_id, choice)
+    ask = ask_of(key, model, wanted, scope=SCOPE)
+    found = candidates(router, catalog, ask, wanted=wanted, ceiling=ceiling, variant=request.size)
     sending = VideoSending(request)
-    routes = first_expressible(sending, choice.routes, catalog.provider)
+    choice = admitted(sending, catalog, ask, found)
     admission = Admission(
         key=key,
         model=model,
-        routes=routes,
-        hold_nanos=price_hold(routes, ceiling, variant=request.size),
+        ask=ask,
+        choice=choice,
+        routes=choice.routes,
+        hold_nanos=price_hold(choice.routes, ceiling, variant=request.size),
         dialect=DIALECT,
         streamed=False,
         prompt_bytes=len(request.prompt.encode()),

@@ -24,6 +24,7 @@ from farebox.dialects.videos.addresses import Hop, first_hop, next_hop
 from farebox.dialects.videos.port import Variant
 from farebox.providers.accounts import Endpoint
 from farebox.providers.client import FailureKind, UpstreamFailure, UpstreamResponse, Waits, waits_for
+from farebox.providers.pools import Credential
 
 # A download is at most one redirect away where it is known; more is a loop.
 MAX_REDIRECTS: Final = 3
@@ -93,8 +94,9 @@ def _gone() -> Problem:
 async def _open(parts: Parts, exchange: Exchange, job: Job, variant: Variant) -> tuple[UpstreamResponse, Waits]:
     """The provider's answer with the film, or with the part of it that was asked for. Raises Problem."""
     provider = parts.catalog().provider(job.provider_id)
-    endpoint = None if provider is None else parts.accounts.endpoint(provider)
-    if provider is None or endpoint is None:
+    credential = None if provider is None else parts.accounts.serving(provider, job.workspace_id)
+    endpoint = None if provider is None else parts.accounts.endpoint(provider, credential)
+    if provider is None or credential is None or endpoint is None:
         raise Problem("provider_not_configured", "The provider of this video is not configured any more.")
     waits = waits_for(provider, parts.timeouts)
     hop: Hop | None = _first(job, provider, endpoint, variant)
@@ -104,7 +106,7 @@ async def _open(parts: Parts, exchange: Exchange, job: Job, variant: Variant) ->
             break
         response = await _ask(parts, endpoint, hop, headers=asked, waits=waits)
         if response.status not in _REDIRECTS:
-            return _checked(parts, job, response), waits
+            return _checked(parts, job, credential, response), waits
         response.close()
         hop = next_hop(response.header("location") or "", base_url=endpoint.base_url, current=hop.url)
     _log.error("a film's address is not followed", call_id=show_call(job.job_id), provider=job.provider_id)
@@ -143,7 +145,7 @@ async def _ask(
         raise Problem("upstream_exception", "The provider cannot be reached.") from failure
 
 
-def _checked(parts: Parts, job: Job, response: UpstreamResponse) -> UpstreamResponse:
+def _checked(parts: Parts, job: Job, credential: Credential, response: UpstreamResponse) -> UpstreamResponse:
     """The answer, if it is one that clients get. Raises Problem, and closes what is none."""
     status = response.status
     if status in (200, 206, 416):
@@ -152,7 +154,7 @@ def _checked(parts: Parts, job: Job, response: UpstreamResponse) -> UpstreamResp
     if status in (404, 410):
         raise _gone()
     if status in _REFUSED_KEY:
-        parts.accounts.rest(job.provider_id)
+        parts.accounts.rest(credential.credential_id)
         _log.error("provider refused our key", provider=job.provider_id, status=status)
     if status == 429:
         wait = response.retry_after_seconds or 5

@@ -28,8 +28,9 @@ from farebox.dialects.videos import VIDEO_UPSTREAMS
 from farebox.dialects.videos.addresses import first_hop
 from farebox.dialects.videos.port import Progress, Standing, VideoUpstream
 from farebox.ledger.batcher import Batcher, LedgerFault, LedgerUnavailable
-from farebox.providers.accounts import Accounts, AccountState, Endpoint
+from farebox.providers.accounts import Accounts
 from farebox.providers.client import UpstreamClient, UpstreamFailure, Waits
+from farebox.providers.pools import Credential
 from farebox.storage.errors import DatabaseUnavailable
 
 # Between two looks at what is due; a job that is to be asked after sooner waits no longer than this.
@@ -199,7 +200,7 @@ class Poller:
         if found.expires_at is not None:
             expires_at = found.expires_at * MICROS_PER_SECOND
         uri = found.content_uri
-        if uri is not None and first_hop(uri, self._base_url(provider)) is None:
+        if uri is not None and first_hop(uri, self._base_url(job, provider)) is None:
             _log.error("a film is where nobody may fetch it", call_id=show_call(job.job_id), provider=job.provider_id)
             await self._endings.end(job, FAILED, error_code="generation_failed", unbilled_nanos=job.cost_nanos)
         elif expires_at <= now_micros:
@@ -207,32 +208,36 @@ class Poller:
         else:
             await self._endings.end(job, COMPLETED, progress=100, content_uri=uri, expires_at=expires_at)
 
-    def _base_url(self, provider: Provider) -> str:
-        endpoint = self.accounts.endpoint(provider)
+    def _base_url(self, job: Job, provider: Provider) -> str:
+        endpoint = self.accounts.endpoint(provider, workspace_id=job.workspace_id)
         return provider.base_url if endpoint is None else endpoint.base_url
 
     async def _ask(self, job: Job, provider: Provider, upstream: VideoUpstream) -> Progress | Silence:
         """What the provider says."""
-        endpoint = self.accounts.endpoint(provider)
-        if endpoint is None or self.accounts.state(provider) is not AccountState.READY or job.upstream_id is None:
+        credential = self.accounts.serving(provider, job.workspace_id)
+        if credential is None or not self.accounts.awake(credential) or job.upstream_id is None:
             return Silence.UNHEARD
         try:
             async with asyncio.timeout(WAITS.total):
-                return await self._answer(job, endpoint, upstream.poll_path(job.upstream_id), upstream)
+                return await self._answer(job, provider, credential, upstream)
         except (UpstreamFailure, Broken, TimeoutError) as error:
             outcome = error.kind.value if isinstance(error, UpstreamFailure) else type(error).__name__
             _log.warning("a provider did not tell of a job", call_id=show_call(job.job_id), outcome=outcome)
             return Silence.UNHEARD
 
-    async def _answer(self, job: Job, endpoint: Endpoint, path: str, upstream: VideoUpstream) -> Progress | Silence:
-        response = await self.client.request("GET", endpoint, Target(path), WAITS)
+    async def _answer(
+        self, job: Job, provider: Provider, credential: Credential, upstream: VideoUpstream
+    ) -> Progress | Silence:
+        endpoint = self.accounts.endpoint(provider, credential)
+        assert endpoint is not None and job.upstream_id is not None, "only what can be asked is asked"
+        response = await self.client.request("GET", endpoint, Target(upstream.poll_path(job.upstream_id)), WAITS)
         try:
             if response.status == 200:
                 return upstream.read_progress(await response.body(MAX_ANSWER_BYTES))
             if response.status in (404, 410):
                 return Silence.UNKNOWN_JOB
             if response.status in (401, 402, 403):
-                self.accounts.rest(job.provider_id)
+                self.accounts.rest(credential.credential_id)
                 _log.error("provider refused our key", provider=job.provider_id, status=response.status)
             return Silence.UNHEARD
         finally:

@@ -26,20 +26,23 @@ from farebox.dataplane.asgi import (
 )
 from farebox.dataplane.call import Call
 from farebox.dataplane.forward import CallFailed, Forwarding
-from farebox.dataplane.hold import take_hold, with_claim
+from farebox.dataplane.hold import with_claim
 from farebox.dataplane.jobs.job import JOBS_OWNER_ID, Job
 from farebox.dataplane.jobs.states import Move, WebhookState
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.rules import Ending, refused_order
 from farebox.dataplane.spend import place
+from farebox.dataplane.start import started
 from farebox.dataplane.tell import held_headers, settled_headers
 from farebox.dataplane.videos.admit import SCOPE, VideoSending, admit_video, check_webhook, identity_of, price_of
 from farebox.dataplane.videos.endings import Ended, Endings
 from farebox.dataplane.videos.show import shown_of
+from farebox.dataplane.wanted import take_out_own, wanted_of
 from farebox.dialects.openai_chat import SURFACE
 from farebox.dialects.port import Broken
 from farebox.dialects.videos import VIDEO_UPSTREAMS
 from farebox.dialects.videos.answer import video_body
+from farebox.dialects.videos.form import is_form
 from farebox.dialects.videos.request import VideoRequest, read_video_request
 from farebox.identity.authenticate import require_scope
 from farebox.ledger.batcher import LedgerFault, LedgerUnavailable
@@ -65,9 +68,15 @@ async def submit_video(parts: Parts, exchange: Exchange, call_id: UUID) -> None:
     require_scope(key, SCOPE)
     body = await read_body(exchange.receive, exchange.headers, parts.bounds)
     content_type = (header(exchange.headers, b"content-type") or b"application/json").decode("latin-1")
-    request = read_video_request(content_type, body)
+    if is_form(content_type):
+        own, wanted = body, wanted_of(parts.brand, exchange.headers, {})
+    else:
+        own, wanted = take_out_own(parts.brand, exchange.headers, body)
+    request = read_video_request(content_type, own)
     check_webhook(request.webhook_url, parts.webhooks)
-    admission, sending = admit_video(parts.catalog(), parts.limits, parts.accounts.state, key=key, request=request)
+    admission, sending = admit_video(
+        parts.catalog(), parts.limits, parts.router, key=key, request=request, wanted=wanted
+    )
     admission = with_claim(admission, exchange.headers, identity_of(request))
     call = Call(call_id, admission, started_at, admission.routes[0])
     with place(parts):
@@ -118,11 +127,17 @@ class _Order:
         parts, call = self._parts, self._call
         job = new_job(parts, call, self._sending.request)
         await parts.jobs.insert(job)
-        try:
-            await take_hold(parts, call, owner_id=JOBS_OWNER_ID)
-        except BaseException:
-            await asyncio.shield(self._forget(job))
-            raise
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(started(parts, call, owner_id=JOBS_OWNER_ID))
+            except BaseException:
+                await asyncio.shield(self._forget(job))
+                raise
+            await self._serve(job)
+
+    async def _serve(self, job: Job) -> None:
+        """Serve an order that is held."""
+        call = self._call
         accepted: Job | None = None
         failed: CallFailed | None = None
         try:
@@ -178,14 +193,17 @@ class _Order:
                 forwarding.broke("garbage")
             else:
                 self._dropped = forwarding.outgoing.dropped
+                forwarding.served()
                 return upstream_id
             finally:
                 response.close()
+                forwarding.neutral()
 
     async def _accept(self, job: Job, upstream_id: str) -> Job:
         """Let the row say that the provider has the job. Raises Problem when it cannot, or must not any more."""
         call, parts = self._call, self._parts
         charge_nanos, cost_nanos = price_of(call.route, job.seconds, job.variant)
+        parts.budgets.spent(call.route, cost_nanos)
         changes = {
             "upstream_id": upstream_id,
             "route_id": call.route.route_id,
@@ -194,6 +212,7 @@ class _Order:
             "charge_nanos": charge_nanos,
             "cost_nanos": cost_nanos,
             "attempts": encode_attempts(call.attempts),
+            "credential_id": call.seat.credential.credential_id if call.seat is not None else None,
             "next_poll_at": parts.clock() + int(parts.video_settings.poll_seconds * MICROS_PER_SECOND),
         }
         loop = asyncio.get_running_loop()

@@ -1,26 +1,20 @@
 """The HTTP client of webhooks: it connects to places that customers name, so it trusts none of them.
 
-It is not the providers' client: it has none of their keys, and no receiver can keep a provider waiting. A name is
-looked up once, every address that it stands for is checked, and the connection goes to a checked address: there is no
-second look-up that could answer otherwise. No redirect is followed, and of the answer only the status is read.
+It is not the providers' client: it has none of their keys, and no receiver can keep a provider waiting. Every address
+is checked (`providers/guard.py`), no redirect is followed, and of the answer only the status is read.
 """
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from farebox.base.addresses import is_public
-
-LookUp = Callable[[str, int], list[str]]
-"""The addresses of a name, in figures; blocks. Raises OSError."""
+from farebox.providers.guard import GuardedResolver, LookUp, guarded_sockets, look_up_name, was_refused
 
 # Customers' names are looked up by threads of their own: a name server that never answers blocks only webhooks.
 LOOK_UP_THREADS: Final = 4
@@ -45,45 +39,6 @@ class NotDelivered(Exception):
         self.miss = miss
 
 
-class _RefusedAddress(OSError):
-    """The place is not on the open internet."""
-
-
-class GuardedResolver(AbstractResolver):
-    """Looks a name up and refuses it unless every address is allowed: one private among them is no accident."""
-
-    def __init__(self, look_up: LookUp, allowed: Callable[[str], bool]) -> None:
-        self._look_up = look_up
-        self._allowed = allowed
-        self._threads = ThreadPoolExecutor(LOOK_UP_THREADS, thread_name_prefix="webhook names")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """The addresses of a name. Raises OSError."""
-        found = await asyncio.get_running_loop().run_in_executor(self._threads, self._look_up, host, port)
-        if not found:
-            raise OSError("the name has no address")
-        if not all(self._allowed(address) for address in found):
-            raise _RefusedAddress("the name stands for an address that is not public")
-        return [_result(host, address, port) for address in found]
-
-    async def close(self) -> None:
-        """Look up no more; a look-up that runs ends by itself."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-def _result(host: str, address: str, port: int) -> ResolveResult:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=socket.AI_NUMERICHOST)
-
-
-def look_up_name(host: str, port: int) -> list[str]:
-    """What the system's resolver says. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
-
-
 class WebhookClient:
     """Connections to receivers. Each is used for one delivery."""
 
@@ -99,14 +54,14 @@ class WebhookClient:
         """`trust` instead of the certificates that the system believes in."""
         self._timeout_seconds = timeout_seconds
         self._allow_private = allow_private
+        self._resolver = GuardedResolver(look_up, self._allowed, threads=LOOK_UP_THREADS)
         connector = aiohttp.TCPConnector(
             limit=max_connections,
             force_close=True,
             use_dns_cache=False,
             ssl=True if trust is None else trust,
-            resolver=GuardedResolver(look_up, self._allowed),
-            # Every connection begins here, also to addresses in figures, which no resolver is asked about.
-            socket_factory=self._socket,
+            resolver=self._resolver,
+            socket_factory=guarded_sockets(self._allowed),
         )
         self._session = aiohttp.ClientSession(
             connector=connector,
@@ -123,12 +78,6 @@ class WebhookClient:
     def _allowed(self, address: str) -> bool:
         return self._allow_private or is_public(address)
 
-    def _socket(self, info: tuple[Any, ...]) -> socket.socket:
-        family, kind, protocol, _, address = info
-        if not self._allowed(str(address[0])):
-            raise _RefusedAddress("the address is not public")
-        return socket.socket(family=family, type=kind, proto=protocol)
-
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         """Deliver, and give the status of the answer; its headers and body are thrown away. Raises NotDelivered."""
         try:
@@ -141,9 +90,9 @@ class WebhookClient:
         except TimeoutError as error:
             raise NotDelivered(Miss.TIMEOUT) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            refused = isinstance(error, _RefusedAddress) or isinstance(error.__cause__, _RefusedAddress)
-            raise NotDelivered(Miss.REFUSED_ADDRESS if refused else Miss.UNREACHABLE) from error
+            raise NotDelivered(Miss.REFUSED_ADDRESS if was_refused(error) else Miss.UNREACHABLE) from error
 
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
+        await self._resolver.close()

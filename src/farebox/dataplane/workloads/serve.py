@@ -11,14 +11,17 @@ from farebox.base.errors import Problem
 from farebox.base.limits import Bounds
 from farebox.catalog import model as catalog
 from farebox.catalog.model import SCOPES_OF_WORKLOAD, Provider, Route
-from farebox.dataplane.admit import Admission, check_size, find_model, price_hold, require_workload
+from farebox.catalog.rules import Ceiling
+from farebox.dataplane.admit import Admission, ask_of, check_size, find_model, price_hold, require_workload
 from farebox.dataplane.answer import answer
 from farebox.dataplane.asgi import Exchange, header, read_body
 from farebox.dataplane.call import Call
-from farebox.dataplane.hold import take_hold, with_claim
+from farebox.dataplane.hold import with_claim
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.sending import Outgoing
 from farebox.dataplane.spend import place, stream_answer
+from farebox.dataplane.start import started
+from farebox.dataplane.wanted import Wanted, take_out_own, wanted_of
 from farebox.dataplane.workloads.job import Job, Priced
 from farebox.dataplane.workloads.pictures import read_pictures_form, read_pictures_job
 from farebox.dataplane.workloads.speech import read_speech_job
@@ -33,7 +36,7 @@ from farebox.dialects.registry import CHAT, UPSTREAMS
 from farebox.dialects.translate import Passage
 from farebox.identity.authenticate import require_scope
 from farebox.identity.model import KeyRecord
-from farebox.routing.rules import choose, refuse_without_route
+from farebox.routing.rules import MAX_ROUTES, Excluded, Exclusion, Test, refuse_without_route
 
 # A form that is no longer is kept whole: its fields may come in any order, and it can be sent to another route.
 SMALL_FORM_BYTES = 1_000_000
@@ -99,8 +102,8 @@ async def serve_workload(parts: Parts, path: str, exchange: Exchange, call_id: U
     started_at = parts.clock()
     key = await parts.authenticate(exchange.headers)
     _require_scope(key, workload)
-    job, claimed = await _read(parts, workload, exchange)
-    admission = _admit(parts, key, workload, job)
+    job, claimed, wanted = await _read(parts, workload, exchange)
+    admission = _admit(parts, key, workload, job=job, wanted=wanted)
     if claimed is not None:
         admission = with_claim(admission, exchange.headers, claimed)
     call = Call(call_id, admission, started_at, admission.routes[0], reported=job.at_most())
@@ -108,18 +111,18 @@ async def serve_workload(parts: Parts, path: str, exchange: Exchange, call_id: U
         parts = _with_room_for_pictures(parts)
     sending = MediaSending(call, job, Target(path, (("accept", workload.accept),)))
     with place(parts):
-        await take_hold(parts, call)
-        if job.framing is not None:
-            await stream_answer(parts, call, sending.after_upload(exchange), sending, framing=job.framing)
-        else:
-            await answer(
-                parts,
-                call,
-                exchange.send,
-                sending=sending,
-                read=lambda _, body, content_type: job.received(priced(call), body, content_type),
-                surface=CHAT,
-            )
+        async with started(parts, call):
+            if job.framing is not None:
+                await stream_answer(parts, call, sending.after_upload(exchange), sending, framing=job.framing)
+            else:
+                await answer(
+                    parts,
+                    call,
+                    exchange.send,
+                    sending=sending,
+                    read=lambda _, body, content_type: job.received(priced(call), body, content_type),
+                    surface=CHAT,
+                )
 
 
 def _require_scope(key: KeyRecord, workload: Workload) -> None:
@@ -129,20 +132,23 @@ def _require_scope(key: KeyRecord, workload: Workload) -> None:
         require_scope(key, min(scopes))
 
 
-async def _read(parts: Parts, workload: Workload, exchange: Exchange) -> tuple[Job, bytes]:
-    """The request, and its body where that has a part in an Idempotency-Key. Raises Problem."""
+async def _read(parts: Parts, workload: Workload, exchange: Exchange) -> tuple[Job, bytes, Wanted]:
+    """The request, its body where that has a part in an Idempotency-Key, and what it wants of its route.
+    Raises Problem."""
     if not is_form(exchange):
         if workload.read is None:
             raise Problem("invalid_request", "Send the file as `multipart/form-data`.", param="file")
         body = await read_body(exchange.receive, exchange.headers, parts.bounds)
-        return workload.read(body), body
+        own, wanted = take_out_own(parts.brand, exchange.headers, body)
+        return workload.read(own), body, wanted
     if workload.read_form is None:
         raise Problem("invalid_request", "Send the request as JSON.")
     reader = FormReader(exchange, parts.bounds, late=workload.late, most_files=workload.most_files)
     await reader.keep(workload.keep_bytes(parts.bounds))
     claimed = header(exchange.headers, b"idempotency-key") is not None
     await _keep_what_is_needed(reader, parts.bounds, claimed=claimed, needed=workload.needed)
-    return workload.read_form(reader), reader.raw() if claimed else b""
+    wanted = wanted_of(parts.brand, exchange.headers, {})
+    return workload.read_form(reader), reader.raw() if claimed else b"", wanted
 
 
 async def _keep_what_is_needed(reader: FormReader, bounds: Bounds, *, claimed: bool, needed: frozenset[str]) -> None:
@@ -167,7 +173,7 @@ async def _keep_what_is_needed(reader: FormReader, bounds: Bounds, *, claimed: b
     raise too_large(f"A form with its files before `{missing}`", most, "; send the fields first")
 
 
-def _admit(parts: Parts, key: KeyRecord, workload: Workload, job: Job) -> Admission:
+def _admit(parts: Parts, key: KeyRecord, workload: Workload, *, job: Job, wanted: Wanted) -> Admission:
     """Everything that comes before the hold. Raises Problem."""
     offer = parts.catalog()
     model = find_model(offer, key, job.model)
@@ -177,23 +183,43 @@ def _admit(parts: Parts, key: KeyRecord, workload: Workload, job: Job) -> Admiss
     except Problem as problem:
         problem.param = job.param
         raise
-    choice = choose(offer, model, parts.accounts.state)
-    refuse_without_route(model.model_id, choice)
     ceiling = job.ceiling(model)
-    holds = [
-        price_hold((route,), ceiling, variant=job.variant(route.price))
-        for route in choice.routes
-        if route.price is not None
-    ]
+    ask = ask_of(key, model, wanted, scope=_scope_of(key, workload))
+    ask = ask._replace(input_tokens=ceiling.total_input_tokens)
+    tests = [] if wanted.max_cost_nanos is None else [_cost_test(job, ceiling, wanted.max_cost_nanos)]
+    choice = parts.router.choose(offer, ask, tests, most=MAX_ROUTES if ask.policy.allow_fallbacks else 1)
+    refuse_without_route(ask, choice)
+    holds = [_hold_for(job, ceiling, route) for route in choice.routes]
     return Admission(
         key=key,
         model=model,
+        ask=ask,
+        choice=choice,
         routes=choice.routes,
         hold_nanos=max(holds),
         dialect=workload.name,
         streamed=job.framing is not None,
         prompt_bytes=job.size.text_bytes,
+        output_tokens=ceiling.output_tokens,
     )
+
+
+def _scope_of(key: KeyRecord, workload: Workload) -> str:
+    """Of the scopes that let a key call the workload, the one that this key calls it by."""
+    return min(key.scopes & SCOPES_OF_WORKLOAD[workload.workload])
+
+
+def _hold_for(job: Job, ceiling: Ceiling, route: Route) -> int:
+    assert route.price is not None, "a route without a price does not stand"
+    return price_hold((route,), ceiling, variant=job.variant(route.price))
+
+
+def _cost_test(job: Job, ceiling: Ceiling, max_nanos: int) -> Test:
+    def test(route: Route) -> Excluded | None:
+        within = _hold_for(job, ceiling, route) <= max_nanos
+        return None if within else Excluded(route, Exclusion.COST_ABOVE_MAXIMUM)
+
+    return test
 
 
 def _with_room_for_pictures(parts: Parts) -> Parts:
