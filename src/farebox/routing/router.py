@@ -73,8 +73,7 @@ class Router:
         order = self._order(catalog, ask)
         first = self._sticky_route(order, ask)
         all_tests = [*self._tests(catalog, ask), *tests]
-        allowed = most if ask.policy.allow_fallbacks else 1
-        routes, excluded = pick(self._in_order(order, ask, first), all_tests, allowed)
+        routes, excluded = pick(self._in_order(order, ask, first), all_tests, most)
         sticky = bool(routes) and first is not None and routes[0] is first
         return Choice(tuple(routes), (*order.standing.excluded, *excluded), sticky)
 
