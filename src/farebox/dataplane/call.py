@@ -86,8 +86,7 @@ class Call:
         return RouteAudit(
             routes=tuple(route.route_id for route in choice.routes),
             excluded=tuple(
-                (excluded.route.route_id, excluded.reason.value)
-                for excluded in choice.excluded[:MAX_LISTED_EXCLUSIONS]
+                (excluded.route.route_id, excluded.reason.value) for excluded in choice.excluded[:MAX_LISTED_EXCLUSIONS]
             ),
             excluded_by_reason=counted(choice.excluded),
             passed_over=tuple(self.passed_over),

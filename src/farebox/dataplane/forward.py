@@ -29,7 +29,7 @@ from farebox.providers.client import (
     Waits,
     waits_for,
 )
-from farebox.providers.accounts import AccountState
+from farebox.providers.accounts import REST_SECONDS, AccountState
 from farebox.records.call import Attempt
 from farebox.routing.capacity.seats import Seat
 from farebox.routing.health import Verdict
@@ -112,7 +112,7 @@ class Forwarding:
             if 200 <= response.status < 300:
                 self._note("answered", response.status)
                 if self._call.seat is not None:
-                    self._parts.accounts.woke(self._call.seat.credential)
+                    self._parts.accounts.woke(self._call.seat.credential.credential_id)
                 return response
             self._call.may_have_cost = False
             await self._refused(route, response)
@@ -320,12 +320,13 @@ class Forwarding:
         provider = self._parts.catalog().providers.get(route.provider_id)
         if seat is None or provider is None:
             return False
-        accounts.rest(seat.credential, seconds)
+        credential_id = seat.credential.credential_id
+        accounts.rest(credential_id, REST_SECONDS if seconds is None else seconds)
         if accounts.state(provider, self._call.workspace_id, route.terms.region) is AccountState.READY:
             self._routes.appendleft(route)
             return True
         if seconds is not None:
-            accounts.woke(seat.credential)
+            accounts.woke(credential_id)
         return False
 
     async def _reject(self, response: UpstreamResponse) -> None:
