@@ -16,7 +16,6 @@ from farebox.routing.capacity.seats import Seat
 from farebox.routing.rates import FREE_RIDE, RateTicket
 from farebox.routing.rules import counted
 
-
 # Exclusions that a receipt lists one by one; of more, only their number by reason is kept.
 MAX_LISTED_EXCLUSIONS = 40
 

@@ -21,6 +21,7 @@ from farebox.dialects.port import Inexpressible
 from farebox.ledger.batcher import LedgerFault, LedgerUnavailable
 from farebox.ledger.commands import Cost, Dispatch
 from farebox.ledger.outcomes import Refusal
+from farebox.providers.accounts import REST_SECONDS, AccountState
 from farebox.providers.client import (
     MAX_ERROR_BODY_BYTES,
     FailureKind,
@@ -29,7 +30,6 @@ from farebox.providers.client import (
     Waits,
     waits_for,
 )
-from farebox.providers.accounts import REST_SECONDS, AccountState
 from farebox.records.call import Attempt
 from farebox.routing.capacity.seats import Seat
 from farebox.routing.health import Verdict

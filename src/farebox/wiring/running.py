@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,6 +18,7 @@ from farebox.api.parts import Parts as ApiParts
 from farebox.base.clock import Clock, monotone_clock
 from farebox.base.money import parse_usd
 from farebox.catalog.live import LiveCatalog
+from farebox.catalog.model import Catalog
 from farebox.catalog.store import load_price
 from farebox.dataplane.gate import Gate
 from farebox.dataplane.jobs.store import JobStore
@@ -39,6 +41,10 @@ from farebox.providers.accounts import Accounts, Sandbox
 from farebox.providers.client import UpstreamClient
 from farebox.records.call import RECORD_CALL_SQL
 from farebox.records.readiness import ReadinessItem, readiness
+from farebox.routing.health import Health
+from farebox.routing.moment import LiveMoment
+from farebox.routing.router import Router
+from farebox.routing.sticky import Sticky
 from farebox.storage.changes import ChangeFeed
 from farebox.storage.pool import Pool, PoolBounds, connected, open_pool
 from farebox.wiring.settings import Boot, Settings, webhook_secret_of
@@ -80,6 +86,11 @@ class Running:
         self.jobs = JobStore(lambda: connected(pool))
         self.metrics = Metrics(registry)
         self.streams = Streams(self._write_progress)
+        self.health = Health(self.clock, jitter=random.random)
+        self.sticky = Sticky(self.clock, ttl_seconds=settings.routing.sticky_seconds)
+        self.router = Router(
+            moment_of=self._moment, health=self.health, sticky=self.sticky, draw=random.SystemRandom().randrange
+        )
         self._refreshes: set[asyncio.Task[Any]] = set()
 
     async def _find_key(self, key_hash: bytes) -> KeyRecord | None:
@@ -90,6 +101,9 @@ class Running:
         """The key of a request. Raises Problem."""
         prefix = self.settings.brand.key_prefix
         return await authenticate(headers, self.keys, key_prefix=prefix, now_micros=self.clock())
+
+    def _moment(self, catalog: Catalog) -> LiveMoment:
+        return LiveMoment(catalog, accounts=self.accounts, health=self.health)
 
     def _changed(self, topic: str, subject: str) -> None:
         if topic == "key":
