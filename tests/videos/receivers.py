@@ -20,8 +20,9 @@ from farebox.base.limits import Webhooks
 from farebox.dataplane.jobs.job import Job
 from farebox.dataplane.jobs.states import JobState, WebhookState
 from farebox.dataplane.jobs.store import JobStore
-from farebox.dataplane.webhooks.client import LookUp, WebhookClient, look_up_name
+from farebox.dataplane.webhooks.client import WebhookClient
 from farebox.dataplane.webhooks.courier import Courier
+from farebox.providers.guard import LookUp, look_up_name
 from farebox.storage.pool import Pool
 from tests.gateway import until
 

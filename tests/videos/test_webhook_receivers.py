@@ -8,7 +8,8 @@ import pytest
 
 from farebox.base.addresses import check_url, is_public
 from farebox.base.errors import Problem
-from farebox.dataplane.webhooks.client import GuardedResolver, Miss, NotDelivered
+from farebox.dataplane.webhooks.client import Miss, NotDelivered
+from farebox.providers.guard import GuardedResolver
 from tests.videos.receivers import CERTIFICATE, Receiver, client_of, raw_receiving, receiving
 
 PRIVATE = [

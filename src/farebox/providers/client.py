@@ -1,6 +1,7 @@
 """The upstream HTTP client: one port, on aiohttp. Foreign exceptions become `UpstreamFailure` here and nowhere else.
 
 Nothing of the client's headers goes upstream and nothing of the provider's headers comes back but what this file reads.
+Connections go to public addresses, and to others only for hosts that the operator named.
 """
 
 import asyncio
@@ -14,10 +15,12 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from farebox.base.addresses import is_public
 from farebox.base.limits import Timeouts
 from farebox.catalog.model import Provider
 from farebox.dialects.port import Target
 from farebox.providers.accounts import Endpoint
+from farebox.providers.guard import GuardedResolver, LookUp, guarded_sockets, look_up_name, was_refused
 
 USER_AGENT = "farebox"
 # What aiohttp may read ahead of us per stream before it stops reading from the socket.
@@ -32,6 +35,10 @@ MAX_ERROR_BODY_BYTES = 65_536
 LARGE_BODY_BYTES = 1_000_000
 # Providers times paths in use at once; a catalog that changes them this often starts anew.
 MAX_TARGETS = 256
+# Checked addresses of a name are used for so long before it is looked up again.
+DNS_CACHE_SECONDS = 30
+# aiohttp looks each name up once at a time, so these are the providers whose name servers may hang at once.
+LOOK_UP_THREADS = 8
 
 _HEADERS = {
     "content-type": "application/json",
@@ -51,6 +58,7 @@ class FailureKind(StrEnum):
     TOTAL_TIMEOUT = "total_timeout"
     CUT = "connection_cut"
     TOO_LARGE = "answer_too_large"
+    REFUSED_ADDRESS = "refused_address"  # by ourselves: the provider's address is not a public one
 
     @property
     def timed_out(self) -> bool:
@@ -60,9 +68,10 @@ class FailureKind(StrEnum):
     @property
     def may_have_cost(self) -> bool:
         """Whether the provider had the request and may bill for it."""
-        return self not in (FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT)
+        return self not in _FREE
 
 
+_FREE = frozenset({FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.REFUSED_ADDRESS})
 _TIMEOUTS = frozenset(
     {
         FailureKind.CONNECT_TIMEOUT,
@@ -170,29 +179,50 @@ def failure_of(error: Exception) -> UpstreamFailure:
         return UpstreamFailure(FailureKind.CONNECT_TIMEOUT)
     if isinstance(error, TimeoutError):
         return UpstreamFailure(FailureKind.FIRST_BYTE_TIMEOUT)
-    if isinstance(error, aiohttp.ClientConnectorError):
+    if was_refused(error):
+        return UpstreamFailure(FailureKind.REFUSED_ADDRESS)
+    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.InvalidURL):
         return UpstreamFailure(FailureKind.CONNECT)
     return UpstreamFailure(FailureKind.CUT)
 
 
-class UpstreamClient:
-    """Connections to all providers."""
+def host_of(base_url: str) -> str:
+    """The host of an address as this client compares it: in small letters, IPv6 without brackets."""
+    return (URL(base_url, encoded=True).host or "").lower()
 
-    def __init__(self, *, max_connections: int) -> None:
-        connector = aiohttp.TCPConnector(limit=max_connections, keepalive_timeout=KEEP_ALIVE_SECONDS, ttl_dns_cache=30)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            auto_decompress=False,
-            read_bufsize=READ_BUFFER_BYTES,
-            timeout=aiohttp.ClientTimeout(total=None),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
+
+class UpstreamClient:
+    """Connections to all providers.
+
+    Hosts that may be private have a session of their own, so that no connection of theirs can serve another host, and
+    every connection of the other session goes to an address that was checked."""
+
+    def __init__(
+        self, *, max_connections: int, allowed_private: frozenset[str] = frozenset(), look_up: LookUp = look_up_name
+    ) -> None:
+        """`allowed_private`: hosts, as `host_of` gives them, that may stand for addresses that are not public."""
+        self._allowed_private = allowed_private
+        self._resolvers = (
+            GuardedResolver(look_up, is_public, threads=LOOK_UP_THREADS),
+            GuardedResolver(look_up, lambda _: True, threads=LOOK_UP_THREADS),
         )
-        self._targets: dict[tuple[Endpoint, Target], tuple[URL, CIMultiDict[str]]] = {}
+        self._public, self._private = (
+            _session(
+                aiohttp.TCPConnector(
+                    limit=max_connections,
+                    keepalive_timeout=KEEP_ALIVE_SECONDS,
+                    ttl_dns_cache=DNS_CACHE_SECONDS,
+                    resolver=resolver,
+                    socket_factory=sockets,
+                )
+            )
+            for resolver, sockets in zip(self._resolvers, (guarded_sockets(is_public), None), strict=True)
+        )
+        self._targets: dict[tuple[Endpoint, Target], _Prepared] = {}
 
     async def post(self, endpoint: Endpoint, target: Target, body: Body, waits: Waits) -> UpstreamResponse:
         """Send and wait for the headers of the answer, whatever its status. Raises UpstreamFailure."""
-        url, headers = self._target(endpoint, target)
+        session, url, headers = self._target(endpoint, target)
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=waits.connect)
         try:
             async with asyncio.timeout(waits.first_byte) as guard:
@@ -202,9 +232,7 @@ class UpstreamClient:
                     data = body if len(body) < LARGE_BODY_BYTES else io.BytesIO(body)
                 else:
                     headers, data = _upload_headers(headers, body), _watched(body, guard, waits.first_byte)
-                response = await self._session.post(
-                    url, data=data, headers=headers, timeout=timeout, allow_redirects=False
-                )
+                response = await session.post(url, data=data, headers=headers, timeout=timeout, allow_redirects=False)
         except _FOREIGN as error:
             raise failure_of(error) from error
         return UpstreamResponse(response)
@@ -221,15 +249,19 @@ class UpstreamClient:
         sent = {"accept": "*/*", "accept-encoding": "identity", "user-agent": USER_AGENT, **headers}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=waits.connect)
         try:
+            address = URL(url, encoded=True)
             async with asyncio.timeout(waits.first_byte):
-                response = await self._session.request(
-                    method, URL(url, encoded=True), headers=sent, timeout=timeout, allow_redirects=False
+                response = await self._session_for(address).request(
+                    method, address, headers=sent, timeout=timeout, allow_redirects=False
                 )
         except _FOREIGN as error:
             raise failure_of(error) from error
         return UpstreamResponse(response)
 
-    def _target(self, endpoint: Endpoint, target: Target) -> "tuple[URL, CIMultiDict[str]]":
+    def _session_for(self, url: URL) -> aiohttp.ClientSession:
+        return self._private if (url.host or "").lower() in self._allowed_private else self._public
+
+    def _target(self, endpoint: Endpoint, target: Target) -> "_Prepared":
         """The address and headers of calls to an endpoint, made once: they are the same for most calls."""
         found = self._targets.get((endpoint, target))
         if found is None:
@@ -240,12 +272,29 @@ class UpstreamClient:
             if len(self._targets) >= MAX_TARGETS:
                 self._targets.clear()
             url = URL(endpoint.base_url.rstrip("/") + target.path, encoded=True)
-            found = self._targets[endpoint, target] = url, headers
+            found = self._targets[endpoint, target] = self._session_for(url), url, headers
         return found
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._public.close()
+        await self._private.close()
+        for resolver in self._resolvers:
+            await resolver.close()
+
+
+_Prepared = tuple[aiohttp.ClientSession, URL, "CIMultiDict[str]"]
+
+
+def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
+        connector=connector,
+        auto_decompress=False,
+        read_bufsize=READ_BUFFER_BYTES,
+        timeout=aiohttp.ClientTimeout(total=None),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
 
 
 def _upload_headers(headers: "CIMultiDict[str]", body: Upload) -> "CIMultiDict[str]":

@@ -15,11 +15,11 @@ from farebox.base.ids import uuid7
 from farebox.dataplane.app import Dataplane, serves
 from farebox.dataplane.asgi import id_headers, send_problem, send_whole
 from farebox.dataplane.parts import Receive, Scope, Send
-from farebox.providers.client import UpstreamClient
 from farebox.web.welcome import welcome_headers, welcome_page
 from farebox.wiring.chores import chores_of
 from farebox.wiring.running import running, wait_for_calls
 from farebox.wiring.settings import Boot, Settings
+from farebox.wiring.upstream import upstream_client
 
 _log = structlog.get_logger(__name__)
 
@@ -74,7 +74,11 @@ class Gateway:
         registry = CollectorRegistry()
         parts = await stack.enter_async_context(running(self._settings, self._dsn, self._boot, registry))
         bounds = self._settings.bounds
-        client = UpstreamClient(max_connections=bounds.max_concurrent_calls + bounds.max_concurrent_drains)
+        client = upstream_client(
+            self._settings,
+            max_connections=bounds.max_concurrent_calls + bounds.max_concurrent_drains,
+            sandbox_base_url=self._boot.sandbox_base_url,
+        )
         stack.push_async_callback(client.close)
         dataplane = parts.dataplane_parts(client)
         stack.push_async_callback(wait_for_calls, dataplane.calls)

@@ -22,6 +22,7 @@ from farebox.providers.client import UpstreamClient
 from farebox.storage.partitions import ensure_partitions
 from farebox.wiring.running import Running, running
 from farebox.wiring.settings import Boot, Settings
+from farebox.wiring.upstream import upstream_client
 
 # "farebox" in a number: the advisory lock of whoever does the chores.
 LEADER_LOCK = 0x66617265626F78
@@ -129,7 +130,7 @@ def chores_of(parts: Running, dsn: str, client: UpstreamClient) -> Chores:
 async def run_chores(settings: Settings, dsn: str) -> None:
     """`farebox worker`: only the chores, until cancelled."""
     boot = Boot(worker=0, workers=1, boot_id=random_id())
-    client = UpstreamClient(max_connections=settings.videos.max_concurrent_polls)
+    client = upstream_client(settings, max_connections=settings.videos.max_concurrent_polls)
     try:
         async with running(settings, dsn, boot, CollectorRegistry()) as parts:
             await chores_of(parts, dsn, client).run()
