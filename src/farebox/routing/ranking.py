@@ -5,12 +5,13 @@ It never adds or removes a route: one that is broken goes last, and is still tri
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 from farebox.catalog.model import Route
 from farebox.catalog.policy import Preference
 from farebox.catalog.rules import ORDINARY_NAMES, Rates, Tier
-from farebox.routing.health import UNWELL_PERMILLE, Seen
+from farebox.routing.health import UNSEEN, UNWELL_PERMILLE, Seen
 
 # Of two routes with the same priority the one with more faults than this goes second; fewer are left to chance, or all
 # calls would crowd on the other one after a single fault.
@@ -22,34 +23,63 @@ _OUTPUT_TOKENS: Final = 250
 _VIDEO_MILLISECONDS: Final = 10_000
 _AUDIO_MILLISECONDS: Final = 60_000
 _CHARACTERS: Final = 2_000
+# A route that failed before it was ever measured stands behind all that were.
+_UNKNOWN_MS: Final = 10**9
+# More than any number of tokens per second.
+_BEST: Final = 10**18
 
-Rank = tuple[bool, bool, int, int, int, int]
+_Rank = tuple[bool, bool, int, int, int, bool]
+
+
+class Ranking:
+    """The routes of one choice, with everything worked out that does not change with their health."""
+
+    def __init__(self, routes: Sequence[Route], preference: Preference) -> None:
+        # The first mention of a provider counts.
+        self._places = {provider_id: place for place, provider_id in reversed(list(enumerate(preference.order)))}
+        self._sort = preference.sort or "order"
+        self._picos = {route.route_id: comparable_picos(route) for route in routes} if self._sort == "price" else {}
+        self.by_speed = self._sort in ("latency", "throughput")
+        self._untroubled = sorted((self._rank(route, UNSEEN), route.route_id, route) for route in routes)
+
+    def groups(self, seen: Callable[[str], Seen]) -> tuple[tuple[Route, ...], ...]:
+        """All routes in groups of equals, best first.
+
+        First those that are well, then those of which half of the calls fail, last those whose breaker is open. Within
+        each: the preferred providers as listed, then the sort, then the operator's priority.
+        """
+        ranks = []
+        for one in self._untroubled:
+            found = seen(one[1])
+            changes = found.fault_permille or found.broken or (self.by_speed and found is not UNSEEN)
+            ranks.append((self._rank(one[2], found), one[1], one[2]) if changes else one)
+        # No two have the same id, so routes themselves are never compared.
+        ranks.sort()
+        return tuple(tuple(one[2] for one in group) for _, group in groupby(ranks, key=itemgetter(0)))
+
+    def _rank(self, route: Route, seen: Seen) -> _Rank:
+        return (
+            seen.broken,
+            seen.fault_permille >= UNWELL_PERMILLE,
+            self._places.get(route.provider_id, len(self._places)),
+            self._weight(route, seen),
+            route.priority,
+            seen.fault_permille >= FAULTY_PERMILLE,
+        )
+
+    def _weight(self, route: Route, seen: Seen) -> int:
+        if self._sort == "price":
+            return _worsened(self._picos[route.route_id], seen)
+        if self._sort == "latency":
+            return _latency(seen)
+        return _throughput(seen) if self._sort == "throughput" else 0
 
 
 def ranked(
     routes: Sequence[Route], preference: Preference, seen: Callable[[str], Seen]
 ) -> tuple[tuple[Route, ...], ...]:
-    """All routes in groups of equals, best first. The same whatever order they come in.
-
-    First those that are well, then those of which half of the calls fail, last those whose breaker is open. Within
-    each: the preferred providers as listed, then the sort, then the operator's priority.
-    """
-    places = {provider_id: place for place, provider_id in reversed(list(enumerate(preference.order)))}
-    weigh = _WEIGHTS[preference.sort or "order"]
-    decorated: list[tuple[Rank, str, Route]] = []
-    for route in routes:
-        found = seen(route.route_id)
-        rank = (
-            found.broken,
-            found.fault_permille >= UNWELL_PERMILLE,
-            places.get(route.provider_id, len(places)) if places else 0,
-            weigh(route, found),
-            route.priority,
-            int(found.fault_permille >= FAULTY_PERMILLE),
-        )
-        decorated.append((rank, route.route_id, route))
-    decorated.sort(key=lambda one: one[:2])
-    return tuple(tuple(one[2] for one in group) for _, group in groupby(decorated, key=lambda one: one[0]))
+    """All routes in groups of equals, best first, whatever order they come in."""
+    return Ranking(routes, preference).groups(seen)
 
 
 def comparable_picos(route: Route) -> int:
@@ -81,29 +111,16 @@ def _picos(rates: Rates) -> int:
     )
 
 
-def _by_operator(_route: Route, _seen: Seen) -> int:
-    return 0  # priority comes next anyway
-
-
-def _by_price(route: Route, seen: Seen) -> int:
-    return _worsened(comparable_picos(route), seen)
-
-
-def _by_latency(_route: Route, seen: Seen) -> int:
+def _latency(seen: Seen) -> int:
     if seen.first_token_ms is None and not seen.fault_permille:
         return -1  # one call finds out
     return _worsened(seen.first_token_ms or _UNKNOWN_MS, seen)
 
 
-def _by_throughput(_route: Route, seen: Seen) -> int:
+def _throughput(seen: Seen) -> int:
     if seen.tokens_per_second is None and not seen.fault_permille:
         return -_BEST  # one call finds out
     return -(seen.tokens_per_second or 0) * _answered_squared(seen)
-
-
-# A route that failed before it was ever measured stands behind all that were.
-_UNKNOWN_MS: Final = 10**9
-_BEST: Final = 10**18
 
 
 def _worsened(value: int, seen: Seen) -> int:
@@ -113,11 +130,3 @@ def _worsened(value: int, seen: Seen) -> int:
 
 def _answered_squared(seen: Seen) -> int:
     return max(1_000 - seen.fault_permille, 1) ** 2
-
-
-_WEIGHTS: Final[dict[str, Callable[[Route, Seen], int]]] = {
-    "order": _by_operator,
-    "price": _by_price,
-    "latency": _by_latency,
-    "throughput": _by_throughput,
-}

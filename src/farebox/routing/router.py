@@ -5,12 +5,15 @@ It is the only one: calls, lists, refusals and explanations all ask `choose`.
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
+
+from msgspec.structs import replace
 
 from farebox.catalog.model import Catalog, Route
 from farebox.catalog.policy import Policy, Preference
 from farebox.routing.health import Health
-from farebox.routing.ranking import ranked
+from farebox.routing.ranking import Ranking
 from farebox.routing.rules import (
     MAX_ROUTES,
     Ask,
@@ -24,8 +27,12 @@ from farebox.routing.rules import (
 )
 from farebox.routing.sticky import Sticky
 
-# Combinations of model, policy and preference that a process remembers; one more is worked out anew.
-MAX_REMEMBERED: Final = 2_000
+# Routes, in all, of the combinations of model, policy and preference that a process remembers, 400 bytes for each; then
+# the combination that nobody asked for for the longest time goes. Working one out anew for a thousand routes takes some
+# milliseconds.
+MAX_REMEMBERED_ROUTES: Final = 50_000
+# What a combination takes without its routes, counted as so many of them.
+_ROUTES_ALIKE: Final = 20
 
 
 class Moment(Protocol):
@@ -43,13 +50,20 @@ class _Key(NamedTuple):
     scope: str | None
 
 
-class _Order(NamedTuple):
+@dataclass(slots=True)
+class _Order:
     """A standing, ranked by what was known of the routes' health at an epoch. Routes of a group are equally good."""
 
     standing: Standing
     by_id: dict[str, Route]
-    groups: tuple[tuple[Route, ...], ...]
-    epoch: int
+    ranking: Ranking
+    groups: tuple[tuple[Route, ...], ...] = ()
+    epoch: int = -1
+
+    @property
+    def size(self) -> int:
+        """What it takes of what a process remembers."""
+        return len(self.standing.routes) + len(self.standing.excluded) + _ROUTES_ALIKE
 
 
 class Router:
@@ -63,7 +77,9 @@ class Router:
         self._health = health
         self._sticky = sticky
         self._draw = draw
+        # From the one that nobody asked for for the longest time to the latest.
         self._orders: OrderedDict[_Key, _Order] = OrderedDict()
+        self._remembered = 0
 
     def choose(
         self, catalog: Catalog, ask: Ask, tests: Sequence[Test] = (), *, most: int | None = MAX_ROUTES
@@ -88,16 +104,18 @@ class Router:
         if first is not None:
             yield first
         for group in order.groups:
-            start = 0
-            if len(group) > 1:
-                start = self._draw(len(group)) if ask.affinity is None else ask.affinity % len(group)
-            for route in (*group[start:], *group[:start]) if start else group:
+            count, start = len(group), 0
+            if count > 1:
+                start = self._draw(count) if ask.affinity is None else ask.affinity % count
+            for place in range(start, start + count):
+                route = group[place % count]
                 if route is not first:
                     yield route
 
     def _sticky_route(self, order: _Order, ask: Ask) -> Route | None:
-        """Where the conversation was before, if that still stands and is well."""
-        if ask.affinity is None or len(order.by_id) < 2:
+        """Where the conversation was before, if that still stands and is well. Who lists providers wants them in that
+        order, not where the conversation happened to be."""
+        if ask.affinity is None or ask.preference.order or len(order.by_id) < 2:
             return None
         route_id = self._sticky.get(ask.workspace_id, ask.model.model_id, ask.affinity)
         if route_id is None or not self._health.is_well(route_id):
@@ -105,20 +123,33 @@ class Router:
         return order.by_id.get(route_id)
 
     def _order(self, catalog: Catalog, ask: Ask) -> _Order:
-        key = _Key(catalog.version, ask.model.model_id, ask.policy, ask.preference, ask.scope)
-        known = self._orders.get(key)
-        epoch = self._health.epoch
-        if known is not None and known.epoch == epoch:
+        key = _Key(catalog.version, ask.model.model_id, _of_standing(ask.policy), ask.preference, ask.scope)
+        order = self._orders.get(key)
+        if order is None:
+            order = self._remember(key, catalog, ask)
+        else:
             self._orders.move_to_end(key)
-            return known
-        found = known.standing if known is not None else standing(catalog, ask.model, ask.policy, ask.scope)
-        by_id = known.by_id if known is not None else {route.route_id: route for route in found.routes}
-        groups = ranked(found.routes, ask.preference, self._health.seen)
-        order = self._orders[key] = _Order(found, by_id, groups, epoch)
-        self._orders.move_to_end(key)
-        if len(self._orders) > MAX_REMEMBERED:
-            self._orders.popitem(last=False)
+        epoch = self._health.epoch if order.ranking.by_speed else self._health.fault_epoch
+        if order.epoch != epoch:
+            order.groups, order.epoch = order.ranking.groups(self._health.look()), epoch
         return order
+
+    def _remember(self, key: _Key, catalog: Catalog, ask: Ask) -> _Order:
+        found = standing(catalog, ask.model, ask.policy, ask.scope)
+        by_id = {route.route_id: route for route in found.routes}
+        order = self._orders[key] = _Order(found, by_id, Ranking(found.routes, ask.preference))
+        self._remembered += order.size
+        while self._remembered > MAX_REMEMBERED_ROUTES and len(self._orders) > 1:
+            _, gone = self._orders.popitem(last=False)
+            self._remembered -= gone.size
+        return order
+
+
+def _of_standing(policy: Policy) -> Policy:
+    """The policy without what is looked at for each call: who asks for another price each time finds the same order."""
+    if policy.max_price == _NO_MAXIMUM and policy.allow_fallbacks and not policy.require_parameters:
+        return policy
+    return replace(policy, max_price=_NO_MAXIMUM, allow_fallbacks=True, require_parameters=False)
 
 
 _NO_MAXIMUM: Final = Policy().max_price
