@@ -20,7 +20,7 @@ from farebox.catalog.store import (
 )
 from farebox.catalog.toml_file import parse_catalog
 from farebox.storage.pool import Pool, connected
-from tests.catalog.catalogs import MODEL, PROVIDER, small_catalog
+from tests.catalog.catalogs import COST, MODEL, PROVIDER, small_catalog
 
 Connection = psycopg.AsyncConnection[object]
 HOUR_MICROS = 3_600 * MICROS_PER_SECOND
@@ -76,7 +76,7 @@ async def test_the_same_file_twice_changes_nothing(connection: Connection) -> No
     again = await apply_catalog(connection, small_catalog(), actor="tests")
     assert first.apply_id is not None
     assert (again.changes, again.apply_id) == ((), None)
-    assert diff_lines(again) == ["nothing to change"]
+    assert diff_lines(again) == ["nothing to change", "1 of 1 route can go live"]
     assert (await load_catalog(connection, now_micros()))[0].version == "1"
 
 
@@ -84,6 +84,29 @@ async def test_a_dry_run_says_everything_and_writes_nothing(connection: Connecti
     diff = await apply_catalog(connection, small_catalog(), actor="tests", dry_run=True)
     assert (len(diff.changes), diff.apply_id) == (4, None)
     assert not await catalog_was_applied(connection)
+
+
+async def test_a_dry_run_says_which_routes_are_not_for_sale_yet(connection: Connection) -> None:
+    tail = '[routes."acme/pending"]\nmodel = "tiny"\nresale = "pending"\nmargin_bps = 0\n' + COST
+    diff = await apply_catalog(connection, small_catalog(tail=tail), actor="tests", dry_run=True)
+    lines = diff_lines(diff)
+    assert '! routes."acme/pending": not for sale before it has resale' in lines
+    assert lines[-1] == "1 of 2 routes can go live"
+
+
+async def test_the_terms_of_a_route_are_kept_and_their_changes_named(connection: Connection) -> None:
+    cap = 'budget_cap = { usd = "100", per = "month" }'
+    file = small_catalog(price=f'margin_bps = 0\nregion = "SG"\n{cap}')
+    await apply_catalog(connection, small_catalog(price="margin_bps = 0"), actor="tests")
+    diff = await apply_catalog(connection, file, actor="tests")
+    assert set(diff.changes[0].fields) == {
+        FieldChange("terms.region", '"global"', '"sg"'),
+        FieldChange("terms.budget_cap", '"none"', None),
+        FieldChange("terms.budget_cap.max_nanos", None, "100000000000"),
+        FieldChange("terms.budget_cap.per", None, '"month"'),
+    }
+    (route,) = (await load_catalog(connection, now_micros()))[0].routes_of("tiny")
+    assert route.terms == file.routes["acme/tiny"].terms
 
 
 async def test_a_change_names_each_field_and_makes_one_new_version(connection: Connection) -> None:

@@ -1,8 +1,6 @@
-import msgspec
 import pytest
 
-from farebox.catalog.model import Catalog, build_catalog
-from farebox.catalog.timeline import as_price
+from farebox.catalog.model import Catalog
 from farebox.catalog.toml_file import parse_catalog
 from farebox.records.readiness import ReadinessItem, readiness
 from tests.records.test_receipt import CATALOG
@@ -11,12 +9,7 @@ BLOCKED = ReadinessItem(capability="p_availability", title="P", state="third_par
 
 
 def _catalog(text: str = CATALOG) -> Catalog:
-    file = parse_catalog(text)
-    routes = {
-        route_id: msgspec.structs.replace(route, price=as_price(route_id, 1, file.prices[route_id]))
-        for route_id, route in file.routes.items()
-    }
-    return build_catalog("1", providers=file.providers, models=file.models, routes=routes)
+    return parse_catalog(text).catalog()
 
 
 @pytest.mark.parametrize(
@@ -74,3 +67,45 @@ price = { per_image = 1 }
 """
     item = readiness(_catalog(CATALOG + film), {"p": "ready"}, [], database_ok=True)[1]
     assert (item.state, item.detail) == ("live", "Serves models for text, video.")
+
+
+OPEN = CATALOG.replace('resale          = "approved"', 'resale          = "pending"')
+DISABLED = 'display_name = "P"\nstatus = "disabled"\nstatus_reason = "No funds"\napi_key_env = "P_KEY"'
+
+
+def test_a_provider_whose_checklist_is_open_is_not_live_and_only_the_operator_reads_the_items() -> None:
+    opened = OPEN.replace('sla             = "none"\n', "")
+    item = readiness(_catalog(opened), {"p": "ready"}, [], database_ok=True)[1]
+    assert item.state == "operator_action_needed"
+    assert item.detail == "Not for sale yet; it needs resale approval and the rest of its checklist."
+    assert item.fix.startswith("0 of 1 route is for sale; missing: resale, sla: ")
+
+
+def test_a_provider_of_which_a_part_is_for_sale_is_live_and_says_the_rest_to_the_operator() -> None:
+    second = '[routes."p/second"]\nmodel = "m"\nmargin_bps = 0\nresale = "denied"\ncost = { input = 1, output = 1 }\n'
+    item = readiness(_catalog(CATALOG + second), {"p": "ready"}, [], database_ok=True)[1]
+    assert (item.state, item.detail) == ("live", "Serves models for text.")
+    assert item.fix.startswith("1 of 2 routes are for sale; missing: resale: ")
+
+
+def test_an_inactive_provider_is_visible_for_planning_with_what_it_needs() -> None:
+    text = OPEN.replace('display_name = "P"', DISABLED)
+    item = readiness(_catalog(text), {}, [], database_ok=True)[1]
+    assert item.state == "disabled_safely"
+    assert item.detail == "No funds. Visible for planning; it needs an API key and resale approval."
+    assert "missing: resale" in item.fix
+    connected = readiness(_catalog(text), {"p": "ready"}, [], database_ok=True)[1]
+    assert connected.detail == "No funds. Visible for planning; it needs resale approval."
+
+
+def test_a_provider_that_is_not_connected_says_both_to_the_operator() -> None:
+    text = OPEN.replace('display_name = "P"', 'display_name = "P"\napi_key_env = "P_KEY"')
+    item = readiness(_catalog(text), {}, [], database_ok=True)[1]
+    assert (item.state, item.detail) == ("operator_action_needed", "Not connected yet.")
+    assert "P_KEY" in item.fix and "missing: resale" in item.fix
+
+
+def test_a_provider_without_a_live_route_is_not_live() -> None:
+    alone = CATALOG[: CATALOG.index("[routes")]
+    item = readiness(_catalog(alone), {"p": "ready"}, [], database_ok=True)[1]
+    assert (item.state, item.detail) == ("operator_action_needed", "None of its models is switched on.")

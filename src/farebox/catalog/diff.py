@@ -6,6 +6,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from farebox.base.clock import rfc3339
+from farebox.catalog.checklist import Checklist, checklist_lines, checklist_summary
 from farebox.catalog.rows import KINDS, Body, Kind, Rows
 
 Action = Literal["added", "changed", "removed"]
@@ -30,10 +31,12 @@ class RowChange(NamedTuple):
 
 
 class Diff(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of an apply. `apply_id` is None when nothing was written: a dry run, or no change."""
+    """The outcome of an apply. `apply_id` is None when nothing was written: a dry run, or no change. `checklist`
+    is that of the whole file, whatever changed."""
 
     changes: tuple[RowChange, ...]
     warnings: tuple[str, ...]
+    checklist: Checklist
     effective_at_micros: int
     apply_id: int | None
 
@@ -81,13 +84,12 @@ def _label(element: object, index: int) -> str:
 
 
 def diff_lines(diff: Diff) -> list[str]:
-    """The diff for people: one line a row, one line a changed field, warnings, and a summary."""
+    """The diff for people: one line a row, one line a changed field, warnings, a summary, and what can go live."""
     lines = []
     for change in diff.changes:
         lines.append(f"{_MARKS[change.action]} {change.kind} {change.id}")
         lines += [f"    {field.path}: {field.old or 'unset'} -> {field.new or 'unset'}" for field in change.fields]
-    lines += [f"! {warning}" for warning in diff.warnings]
-    if not diff.changes:
-        return [*lines, "nothing to change"]
+    lines += [f"! {warning}" for warning in (*diff.warnings, *checklist_lines(diff.checklist))]
     counts = [f"{sum(change.action == action for change in diff.changes)} {action}" for action in _MARKS]
-    return [*lines, f"{', '.join(counts)}; effective {rfc3339(diff.effective_at_micros)}"]
+    summary = f"{', '.join(counts)}; effective {rfc3339(diff.effective_at_micros)}"
+    return [*lines, summary if diff.changes else "nothing to change", checklist_summary(diff.checklist)]

@@ -8,6 +8,7 @@ from psycopg.rows import tuple_row
 
 from farebox.base.clock import rfc3339
 from farebox.base.errors import OperatorError
+from farebox.catalog.checklist import checklist_of
 from farebox.catalog.diff import Diff, RowChange, compare_rows
 from farebox.catalog.model import Catalog
 from farebox.catalog.rows import Kind, PriceTerms, decode_body, encode_body, read_price_version
@@ -113,6 +114,7 @@ async def apply_catalog(
     return Diff(
         changes=changes,
         warnings=(*file.warnings, *_scheduled_warnings(rows, effective_at)),
+        checklist=checklist_of(file.catalog()),
         effective_at_micros=effective_at,
         apply_id=apply_id,
     )

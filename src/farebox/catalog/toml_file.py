@@ -29,8 +29,9 @@ from typing import Final
 import msgspec
 
 from farebox.base.errors import OperatorError
-from farebox.catalog.model import Model, Provider, Route, Workload
+from farebox.catalog.model import Catalog, Model, Provider, Route, Workload, build_catalog
 from farebox.catalog.rows import Body, PriceTerms, RowKey
+from farebox.catalog.timeline import as_price
 from farebox.catalog.toml_place import Place, Table, check_keys, check_texts, convert_table, missing_key, table_at
 from farebox.catalog.toml_prices import PRICING_KEYS, Pricing, losses, read_pricing, read_tiers, terms_of
 from farebox.catalog.toml_provider import check_features, read_provider
@@ -79,6 +80,12 @@ class CatalogFile(msgspec.Struct, frozen=True, kw_only=True):
             **{("route", key): route for key, route in self.routes.items()},
             **{("price", key): price for key, price in self.prices.items()},
         }
+
+    def catalog(self) -> Catalog:
+        """Everything as it would be sold, with prices of a first version."""
+        prices = {key: as_price(key, 1, terms) for key, terms in self.prices.items()}
+        routes = {key: msgspec.structs.replace(route, price=prices.get(key)) for key, route in self.routes.items()}
+        return build_catalog("1", providers=self.providers, models=self.models, routes=routes)
 
 
 def read_catalog_file(path: Path) -> CatalogFile:
@@ -169,6 +176,8 @@ def _model(model_id: str, table: Table, place: Place) -> Model:
 
 
 def _route(route_id: str, table: Table, place: Place) -> Route:
+    if "terms" in table:
+        raise place.at("terms").error("a route's checklist stands in the route itself", "Write its keys there.")
     check_keys(table, _ROUTE_KEYS, place)
     provider_id, _, model_id = route_id.partition("/")
     own = {key: value for key, value in table.items() if key in Route.__struct_fields__ and key != "price"}

@@ -8,6 +8,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from farebox.catalog.checklist import checklist_lines, checklist_of, checklist_summary
 from farebox.catalog.diff import diff_lines
 from farebox.catalog.toml_file import read_catalog_file
 from farebox.cli.show import (
@@ -159,16 +160,19 @@ def check_config(config: Config = None, json: Json = False) -> None:
     settings = load_settings(config)
     webhook_secret_of(settings)
     warnings: list[str] = []
+    summary = ""
     if settings.catalog_path.exists():
         file = read_catalog_file(settings.catalog_path)
-        warnings = list(file.warnings)
+        checklist = checklist_of(file.catalog())
+        warnings = [*file.warnings, *checklist_lines(checklist)]
+        summary = f": {checklist_summary(checklist)}"
         refuse_empty(provider.api_key_env for provider in file.providers.values() if provider.api_key_env)
     if json:
         as_json({"config": settings.config_path, "catalog": str(settings.catalog_path), "warnings": warnings})
         return
     for warning in warnings:
         err.print(f"[yellow]warning:[/] {escape(warning)}")
-    line(f"{escape(settings.config_path)} is well")
+    line(f"{escape(settings.config_path)} is well{summary}")
 
 
 @catalog_app.command("apply")

@@ -8,6 +8,7 @@ from typing import cast
 import psycopg
 
 from farebox.base.clock import monotone_clock
+from farebox.catalog.checklist import checklist_lines, checklist_summary
 from farebox.catalog.diff import Diff
 from farebox.catalog.model import Catalog
 from farebox.catalog.store import Connection, apply_catalog, catalog_was_applied, load_catalog
@@ -30,9 +31,9 @@ async def apply_first_catalog(dsn: str, settings: Settings, report: Callable[[st
         if await catalog_was_applied(connection) or not settings.catalog_path.exists():
             return
         file = read_catalog_file(settings.catalog_path)
-        await apply_catalog(connection, file, actor="first start")
-        report(f"catalog filled from {settings.catalog_path}")
-        for warning in file.warnings:
+        diff = await apply_catalog(connection, file, actor="first start")
+        report(f"catalog filled from {settings.catalog_path}: {checklist_summary(diff.checklist)}")
+        for warning in (*file.warnings, *checklist_lines(diff.checklist)):
             report(f"catalog: {warning}")
 
 

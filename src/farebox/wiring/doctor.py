@@ -11,6 +11,7 @@ import msgspec
 import psycopg
 
 from farebox.base.errors import OperatorError
+from farebox.catalog.checklist import ProviderChecklist, checklists_by_provider
 from farebox.catalog.model import Provider
 from farebox.storage.migrate import require_current_schema
 from farebox.storage.server import open_database
@@ -115,8 +116,12 @@ def _inside(settings: Settings, dsn: str, *, embedded: bool) -> Iterator[Finding
         return
     yield Finding(check="schema", verdict="ok", detail="current")
     yield _catalog(settings, dsn)
-    for provider in asyncio.run(current_catalog(dsn)).providers.values():
+    catalog = asyncio.run(current_catalog(dsn))
+    for provider in catalog.providers.values():
         yield _provider_key(provider, settings.brand.key_prefix)
+    for provider_id, checklist in checklists_by_provider(catalog).items():
+        if checklist.missing:
+            yield _checklist(catalog.providers[provider_id], checklist)
     yield _ledger(dsn)
 
 
@@ -161,6 +166,13 @@ def _provider_key(provider: Provider, own_key_prefix: str) -> Finding:
         detail=f"{name} is not set, so its routes are not ready",
         fix=f"set {name} where `farebox serve` is started",
     )
+
+
+def _checklist(provider: Provider, checklist: ProviderChecklist) -> Finding:
+    check, detail = f"checklist {provider.provider_id}", checklist.sentence()
+    if provider.status != "live":
+        return Finding(check=check, verdict="ok", detail=f"switched off, for planning only: {detail}")
+    return Finding(check=check, verdict="warning", detail=detail, fix=checklist.fix())
 
 
 def _metrics(settings: Settings) -> Iterator[Finding]:
