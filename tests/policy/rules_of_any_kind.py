@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from farebox.catalog.model import Catalog, Model, Provider, Route, Workload, build_catalog
 from farebox.catalog.policy import KeptAtMost, MaxPrice, Policy, Preference, Rule
 from farebox.catalog.rules import Price, Rates, Tier
-from farebox.catalog.terms import REGIONS, Resale, Retention, Terms
+from farebox.catalog.terms import REGIONS, Region, Resale, Retention, Terms
 
 PROVIDERS = ("one", "two", "three", "four")
 MODELS = ("plain", "other")
@@ -68,7 +68,8 @@ _terms = st.builds(
 )
 
 
-def _price(prompt: int, completion: int) -> Price:
+def price_of(prompt: int, completion: int) -> Price:
+    """Pico-USD per token of input and output."""
     rates = Rates(
         input_picos=prompt,
         cached_input_picos=prompt,
@@ -82,7 +83,29 @@ def _price(prompt: int, completion: int) -> Price:
     return Price(price_version="1", tiers=tiers, cost_tiers=tiers)
 
 
-_prices = st.builds(_price, st.integers(0, 3_000_000), st.integers(0, 3_000_000))
+_prices = st.builds(price_of, st.integers(0, 3_000_000), st.integers(0, 3_000_000))
+
+
+def finished_route(route_id: str, *, region: Region = "global", price: Price | None = None) -> Route:
+    """A route of the model `plain` by the provider `one` whose checklist is complete."""
+    return Route(
+        route_id=route_id,
+        model_id="plain",
+        provider_id="one",
+        upstream_model="secret-model",
+        price=price or price_of(1_000_000, 5_000_000),
+        terms=Terms(
+            region=region,
+            retention="none",
+            resale="approved",
+            contract_review="approved",
+            logging="none",
+            sla="99.9",
+            support_owner="operator",
+            key_scopes=("chat.completions",),
+            budget_cap="none",
+        ),
+    )
 
 
 @st.composite

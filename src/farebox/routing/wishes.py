@@ -1,4 +1,5 @@
-"""What one request wants of its route: the `provider` object of a body, or the same object in a header. Pure.
+"""What one request wants of its route: the `provider` object of a body, or the same object in a header; and the
+document by which a policy of a workspace or a key is set. Pure.
 
 The names are OpenRouter's, so that its clients work unchanged; `regions` and `resale_approved` go beyond them. A field
 that is not known is refused, because a wish that nobody heeds is a broken promise. `null` is as good as absent.
@@ -7,14 +8,15 @@ that is not known is refused, because a wish that nobody heeds is a broken promi
 import re
 from collections.abc import Callable, Mapping
 from decimal import ROUND_FLOOR, Context, Decimal
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, get_args
 
 import msgspec
 
 from farebox.base.errors import Problem
 from farebox.base.money import MAX_AMOUNT_NANOS, NANOS_PER_USD
-from farebox.catalog.policy import MAX_NAMES, KeptAtMost, MaxPrice, Policy, Preference, Rule, Sort
-from farebox.catalog.terms import REGIONS, Region
+from farebox.catalog.model import Workload
+from farebox.catalog.policy import MAX_NAMES, KeptAtMost, MaxPrice, Policy, Preference, Rule
+from farebox.catalog.terms import REGIONS
 
 # Five full lists of ordinary names fit; more is no wish but a load.
 MAX_WISHES_BYTES: Final = 65_536
@@ -43,22 +45,35 @@ def read_wishes(raw: bytes, *, param: str) -> Rule:
     if len(raw) > MAX_WISHES_BYTES:
         raise _refuse(param, f"is larger than {MAX_WISHES_BYTES} bytes")
     wished = _fields(raw, param, _READERS)
-    order, allows_fallbacks = wished.get("order", ()), wished.get("allow_fallbacks", True)
-    only: frozenset[str] | None = wished.get("only")
-    if order and not allows_fallbacks:
+    order = wished.get("order", ())
+    if order and not wished.get("allow_fallbacks", True):
         # Without fallbacks the list is not where to begin but all there is.
-        only = frozenset(order) if only is None else only & frozenset(order)
+        wished["only"] = frozenset(order) & wished.get("only", frozenset(order))
+    return _rule(wished)
+
+
+def read_policy(raw: bytes, *, param: str) -> Rule:
+    """The rule that a policy's document says: the fields of a `provider` object, and besides them `retention`,
+    `workloads`, `models` and the sort `order`. Raises Problem(`invalid_request`) like `read_wishes`."""
+    if len(raw) > MAX_WISHES_BYTES:
+        raise _refuse(param, f"is larger than {MAX_WISHES_BYTES} bytes")
+    return _rule(_fields(raw, param, _POLICY_READERS))
+
+
+def _rule(wished: Mapping[str, Any]) -> Rule:
     policy = Policy(
         regions=wished.get("regions"),
         max_kept=_kept(wished),
-        only_providers=only,
+        only_providers=wished.get("only"),
         ignored_providers=wished.get("ignore", frozenset()),
         resale_approved=wished.get("resale_approved", False),
         max_price=wished.get("max_price", MaxPrice()),
-        allow_fallbacks=allows_fallbacks,
+        workloads=wished.get("workloads"),
+        models=wished.get("models"),
+        allow_fallbacks=wished.get("allow_fallbacks", True),
         require_parameters=wished.get("require_parameters", False),
     )
-    return Rule(policy=policy, preference=Preference(sort=wished.get("sort"), order=order))
+    return Rule(policy=policy, preference=Preference(sort=wished.get("sort"), order=wished.get("order", ())))
 
 
 def read_max_cost(raw: bytes, *, param: str = "max_cost") -> int:
@@ -87,9 +102,11 @@ def _fields(raw: bytes, param: str, readers: Mapping[str, Read]) -> dict[str, An
 
 
 def _kept(wished: Mapping[str, Any]) -> KeptAtMost:
-    if wished.get("zdr", False):
+    """The strictest of the three ways to say it."""
+    said: KeptAtMost = wished.get("retention", "any")
+    if wished.get("zdr", False) or said == "nothing":
         return "nothing"
-    return "no_training" if wished.get("data_collection") == "deny" else "any"
+    return "no_training" if wished.get("data_collection") == "deny" else said
 
 
 def _flag(raw: bytes, param: str) -> bool:
@@ -109,13 +126,13 @@ def _choice(choices: tuple[str, ...]) -> Read:
 
 
 def _names(raw: bytes, param: str) -> tuple[str, ...]:
-    """Provider ids in their order, each once."""
+    """Ids in their order, each once."""
     values = _value(raw)
     if not isinstance(values, list) or len(values) > MAX_NAMES:
-        raise _refuse(param, f"is a list of at most {MAX_NAMES} provider ids")
+        raise _refuse(param, f"is a list of at most {MAX_NAMES} ids")
     for value in values:
-        if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARS:
-            raise _refuse(param, f"is a list of provider ids, each a text of 1 to {MAX_NAME_CHARS} characters")
+        if not isinstance(value, str) or not 0 < len(value) <= MAX_NAME_CHARS or "\0" in value:
+            raise _refuse(param, f"is a list of ids, each a text of 1 to {MAX_NAME_CHARS} characters")
     return tuple(dict.fromkeys(values))
 
 
@@ -126,18 +143,18 @@ def _name_set(raw: bytes, param: str) -> frozenset[str]:
 def _some_names(raw: bytes, param: str) -> frozenset[str]:
     names = _name_set(raw, param)
     if not names:
-        raise _refuse(param, "names no provider, so none could serve; leave it out to allow all")
+        raise _refuse(param, "names none, so none could serve; leave it out to allow all")
     return names
 
 
-def _regions(raw: bytes, param: str) -> frozenset[Region]:
-    values = _value(raw)
-    if not isinstance(values, list) or not 0 < len(values) <= MAX_NAMES:
-        raise _refuse(param, f"is a list of one or more of {', '.join(REGIONS)}")
-    for value in values:
-        if value not in REGIONS:
-            raise _refuse(param, f"is a list of regions, of which there are {', '.join(REGIONS)}")
-    return frozenset(cast("list[Region]", values))
+def _some_of(choices: tuple[str, ...]) -> Read:
+    def read(raw: bytes, param: str) -> frozenset[str]:
+        values = _value(raw)
+        if not isinstance(values, list) or not 0 < len(values) <= MAX_NAMES or any(v not in choices for v in values):
+            raise _refuse(param, f"is a list of one or more of {', '.join(choices)}")
+        return frozenset(values)
+
+    return read
 
 
 def _max_price(raw: bytes, param: str) -> MaxPrice:
@@ -202,10 +219,17 @@ _READERS: Final[Mapping[str, Read]] = {
     "zdr": _flag,
     "sort": _choice(_SORTS),
     "max_price": _max_price,
-    "regions": _regions,
+    "regions": _some_of(REGIONS),
     "resale_approved": _flag,
+}
+_POLICY_READERS: Final[Mapping[str, Read]] = {
+    **_READERS,
+    "sort": _choice((*_SORTS, "order")),
+    "retention": _choice(get_args(KeptAtMost)),
+    "workloads": _some_of(get_args(Workload)),
+    "models": _some_names,
 }
 WISHES: Final = tuple(_READERS)
 """The fields of a `provider` object."""
-
-assert set(_SORTS) < set(get_args(Sort)), "a request sorts as a policy does"
+POLICY_FIELDS: Final = tuple(_POLICY_READERS)
+"""The fields of a policy's document."""
