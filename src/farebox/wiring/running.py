@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -39,6 +39,8 @@ from farebox.ledger.batcher import Batcher
 from farebox.ledger.owners import QUERIES
 from farebox.providers.accounts import Accounts, Sandbox
 from farebox.providers.client import UpstreamClient
+from farebox.providers.live import LivePools
+from farebox.providers.secrets import safe_of
 from farebox.records.call import RECORD_CALL_SQL
 from farebox.records.readiness import ReadinessItem, readiness
 from farebox.routing.health import Health
@@ -82,6 +84,8 @@ class Running:
             rider_statements={RECORD_CALL: RECORD_CALL_SQL},
         )
         self.accounts = Accounts(self.clock, sandbox=_sandbox(boot), own_key_prefix=settings.brand.key_prefix)
+        safe = safe_of(settings.secrets_key, settings.old_secrets_key)
+        self.pools = LivePools(lambda: connected(pool), self.accounts, safe)
         self.spool = Spool(settings.home.spool)
         self.jobs = JobStore(lambda: connected(pool))
         self.metrics = Metrics(registry)
@@ -110,15 +114,18 @@ class Running:
             self.keys.forget(subject)
         elif topic == "workspace" and subject.isdigit():
             self.keys.forget_workspace(int(subject))
+        elif topic == "credential":
+            self._refresh(self.pools.refresh())
         else:
-            self._refresh_catalog()
+            self._refresh(self.catalog.refresh())
 
     def _changes_lost(self) -> None:
         self.keys.clear()
-        self._refresh_catalog()
+        self._refresh(self.catalog.refresh())
+        self._refresh(self.pools.refresh())
 
-    def _refresh_catalog(self) -> None:
-        task = asyncio.ensure_future(self.catalog.refresh())
+    def _refresh(self, refreshing: Coroutine[Any, Any, object]) -> None:
+        task = asyncio.ensure_future(refreshing)
         self._refreshes.add(task)
         task.add_done_callback(self._refreshed)
 
@@ -181,7 +188,7 @@ class Running:
 
     def _readiness(self) -> Sequence[ReadinessItem]:
         catalog = self.catalog.current(self.clock())
-        states = {provider.provider_id: self.accounts.state(provider) for provider in catalog.providers.values()}
+        states = {key: self.accounts.state_for_anybody(provider) for key, provider in catalog.providers.items()}
         return readiness(catalog, states, self.settings.readiness, database_ok=self.ledger.connected)
 
     def _health(self) -> Sequence[HealthCheck]:
@@ -253,6 +260,7 @@ async def running(settings: Settings, dsn: str, boot: Boot, registry: CollectorR
         working.add_done_callback(partial(end_if_failed, end=_end_process))
         stack.push_async_callback(_finish_ledger, parts.ledger, working)
         await parts.catalog.refresh()
+        await parts.pools.refresh()
         parts.feed.start()
         stack.push_async_callback(parts.feed.stop)
         parts.streams.start()
