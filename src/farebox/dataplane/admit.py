@@ -181,38 +181,38 @@ def admitted(sending: Sending, catalog: Catalog, ask: Ask, choice: Choice) -> Ch
     """The choice without the routes, up to the first that can do what the request needs, that cannot; and no more of
     them than may be tried. Raises Problem when none can."""
     excluded: list[Excluded] = []
-    missing: Inexpressible | None = None
     for route in choice.routes:
-        try:
-            outgoing = sending.prepare(route, catalog.providers[route.provider_id])
-        except Inexpressible as error:
-            missing = missing or error
-            excluded.append(Excluded(route, Exclusion.INEXPRESSIBLE, _lacking(error)))
-            continue
-        if not (ask.policy.require_parameters and outgoing.dropped):
+        found = unfit(sending, catalog, ask, route)
+        if found is None:
             break
-        excluded.append(Excluded(route, Exclusion.PARAMETERS_DROPPED, f"It would drop {', '.join(outgoing.dropped)}"))
+        excluded.append(found)
     most = MAX_ROUTES if ask.policy.allow_fallbacks else 1
     routes = choice.routes[len(excluded) :][:most]
-    found = Choice(routes, (*choice.excluded, *excluded), choice.sticky and not excluded)
-    if not routes and missing is not None and all(e.reason is Exclusion.INEXPRESSIBLE for e in excluded):
-        raise Problem(
-            "invalid_request",
-            f"No provider of this model can do what the request asks for: {_name(missing)}. Leave it out, or choose"
-            " another model.",
-            param=missing.param,
-            facts={"feature": missing.feature},
-        )
-    refuse_without_route(ask, found)
-    return found
+    found_choice = Choice(routes, (*choice.excluded, *excluded), choice.sticky and not excluded)
+    refuse_without_route(ask, found_choice)
+    return found_choice
 
 
-def _lacking(missing: Inexpressible) -> str:
-    return f"This provider cannot do {_name(missing)}"
+def expressible(
+    sending: Sending, catalog: Catalog, ask: Ask, routes: Sequence[Route]
+) -> tuple[tuple[Route, ...], list[Excluded]]:
+    """Those of the routes that can do what the request needs, and why the others cannot."""
+    judged = [(route, unfit(sending, catalog, ask, route)) for route in routes]
+    return tuple(route for route, found in judged if found is None), [found for _, found in judged if found is not None]
 
 
-def _name(missing: Inexpressible) -> str:
-    return f"`{missing.param}` ({missing.feature})" if missing.param else missing.feature
+def unfit(sending: Sending, catalog: Catalog, ask: Ask, route: Route) -> Excluded | None:
+    """Why a route cannot do what the request needs, if it cannot. Raises Problem when the request itself is at
+    fault."""
+    try:
+        outgoing = sending.prepare(route, catalog.providers[route.provider_id])
+    except Inexpressible as missing:
+        what = f"`{missing.param}` ({missing.feature})" if missing.param else missing.feature
+        detail = f"It cannot do what the request asks for: {what}; leave it out, or choose another model"
+        return Excluded(route, Exclusion.INEXPRESSIBLE, detail, feature=missing.feature, param=missing.param)
+    if ask.policy.require_parameters and outgoing.dropped:
+        return Excluded(route, Exclusion.PARAMETERS_DROPPED, f"It would drop {', '.join(outgoing.dropped)}")
+    return None
 
 
 def require_workload(model: Model, *workloads: Workload) -> None:

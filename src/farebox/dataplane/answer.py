@@ -71,7 +71,7 @@ async def answer(parts: Parts, call: Call, send: Send, *, sending: Sending, read
         return
     assert received is not None
     headers += settled_pairs(parts, settled)
-    headers += call.ticket.headers(anthropic=surface is MESSAGES)
+    headers += call.ticket.headers(surface is MESSAGES)
     if received.dropped:
         headers.append(dropped_pair(parts, received.dropped))
     headers.append((b"content-type", received.content_type.encode()))
@@ -142,7 +142,7 @@ async def send_failure(
 ) -> None:
     """An error with its status: the provider's own words where it found fault with the request, else ours."""
     pairs: Pairs = [*call_headers(parts.brand, call.call_id), *settled_pairs(parts, settled)]
-    pairs = [*pairs, *call.ticket.headers(anthropic=surface is MESSAGES)]
+    pairs = [*pairs, *call.ticket.headers(surface is MESSAGES)]
     relayed = failed.relayed
     if relayed is None:
         await send_problem(send, failed.problem, pairs, call.call_id, surface=surface)

@@ -20,6 +20,7 @@ from farebox.dataplane.videos.serve import serve_videos, serves_videos, video_me
 from farebox.dataplane.workloads.serve import WORKLOADS, serve_workload
 from farebox.dialects.port import Surface
 from farebox.dialects.registry import CHAT, MESSAGES, SURFACES
+from farebox.routing.rates import headers_of
 
 _COUNT_TOKENS = "/messages/count_tokens"
 _METHODS = {**dict.fromkeys((*SURFACES, *WORKLOADS, _COUNT_TOKENS), "POST"), "/models": "GET"}
@@ -76,7 +77,9 @@ class Dataplane:
         if problem.code == "method_not_allowed":
             headers = [*headers, (b"allow", _allowed(path).encode())]
         parts.metrics.refused(problem.code)
-        await send_problem(send, problem, headers, call_id, surface=surface_of(path, scope["headers"]))
+        surface = surface_of(path, scope["headers"])
+        headers = [*headers, *headers_of(problem, surface is MESSAGES)]
+        await send_problem(send, problem, headers, call_id, surface=surface)
 
     async def _serve(self, path: str, method: str, exchange: Exchange, call_id: UUID) -> None:
         if serves_videos(path):

@@ -13,7 +13,7 @@ from farebox.dialects.usage import MISSING, Reported
 from farebox.ledger.commands import Cost
 from farebox.records.call import Attempt, RouteAudit
 from farebox.routing.capacity.seats import Seat
-from farebox.routing.rates import FREE_RIDE, RateTicket
+from farebox.routing.rates import UNLIMITED, RateTicket
 from farebox.routing.rules import counted
 
 # Exclusions that a receipt lists one by one; of more, only their number by reason is kept.
@@ -65,7 +65,7 @@ class Call:
     # Routes that were better and had no slot free when they were looked at.
     passed_over: list[str] = field(default_factory=list)
     seat: Seat | None = None
-    ticket: RateTicket = FREE_RIDE
+    ticket: RateTicket = UNLIMITED
     used_tokens: int = 0
 
     def sit_down(self, route: Route, seat: Seat) -> None:

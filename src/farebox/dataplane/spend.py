@@ -123,7 +123,7 @@ async def stream_answer(
     """Relay, settle, then send the end marker; an abnormal end is an explicit error event."""
     headers = call_headers(parts.brand, call.call_id)
     held = held_headers(parts.brand, call.admission.hold_nanos)
-    rates = call.ticket.headers(anthropic=sending.surface is MESSAGES)
+    rates = call.ticket.headers(sending.surface is MESSAGES)
     relay = Relay(parts, call, [*headers, *held, *rates], exchange=exchange, sending=sending, framing=framing)
     failed: CallFailed | None = None
     ending = Ending.STOPPED

@@ -104,13 +104,16 @@ _PARAMS: Final = {Exclusion.TIER_UNPRICED: "service_tier", Exclusion.COST_ABOVE_
 
 class Excluded(NamedTuple):
     """A route that may not serve. `detail` is shown to customers: the operator's own words, or what was asked for.
-    `open_items` are those of its checklist. `retry_after_seconds`: when that may be over, where it is known."""
+    `open_items` are those of its checklist. `retry_after_seconds`: when that may be over, where it is known. `feature`
+    and `param`: what a provider cannot do, and the field that asks for it."""
 
     route: Route
     reason: Exclusion
     detail: str = ""
     open_items: tuple[str, ...] = ()
     retry_after_seconds: int | None = None
+    feature: str | None = None
+    param: str | None = None
 
 
 class Ask(NamedTuple):
@@ -294,7 +297,10 @@ def _refusal(model_id: str, choice: Choice) -> Problem:
     if choice.stage is Stage.REQUEST:
         code = "max_cost_exceeded" if reasons == {Exclusion.COST_ABOVE_MAXIMUM} else "invalid_request"
         message = f"No route of {model_id} can serve this request: {reason}."
-        return Problem(code, message, facts=facts, param=_PARAMS.get(found[0].reason))
+        param = found[0].param or _PARAMS.get(found[0].reason)
+        if found[0].feature is not None:
+            facts["feature"] = found[0].feature
+        return Problem(code, message, facts=facts, param=param)
     if reasons == {Exclusion.COOLING_DOWN}:
         return Problem("rate_limit_exceeded", message, facts=facts, retry_after_seconds=wait)
     if reasons & {Exclusion.NO_CAPACITY, Exclusion.BUDGET_CAP_REACHED}:
