@@ -72,8 +72,9 @@ def _with_database(config: Path | None, use: Callable[[str], Coroutine[Any, Any,
 def create_workspace(
     name: Annotated[str, typer.Argument(help="Its name.")], config: Config = None, json: Json = False
 ) -> None:
-    """Open a workspace with an empty balance."""
-    view = _with_database(config, lambda dsn: operate.create_workspace(dsn, name))
+    """Open a workspace with an empty balance, and the limits that `new_workspace` in farebox.toml says."""
+    limits = read_limits(settings_for(config).new_workspace.limits)
+    view = _with_database(config, lambda dsn: operate.create_workspace(dsn, name, limits=limits))
     as_json(view) if json else line(f"workspace {escape(view.name)} is {view.workspace_id}")
 
 

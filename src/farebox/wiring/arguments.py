@@ -1,6 +1,7 @@
 """What an operator types, as values: amounts, moments, limits. Each fault is an OperatorError with an example."""
 
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from farebox.base.clock import parse_rfc3339
@@ -59,7 +60,7 @@ def read_span(text: str) -> Span:
     return SPANS[text]
 
 
-def read_limits(texts: list[str]) -> list[WantedLimit]:
+def read_limits(texts: Sequence[str]) -> list[WantedLimit]:
     """`requests:100/day` and `usd:5/month`, both halves of a span put together. Raises OperatorError."""
     wanted: dict[Span, WantedLimit] = {}
     for text in texts:

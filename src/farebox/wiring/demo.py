@@ -15,9 +15,12 @@ from farebox.base.clock import monotone_clock
 from farebox.base.errors import OperatorError
 from farebox.base.money import NANOS_PER_USD
 from farebox.catalog.model import Catalog
+from farebox.catalog.policy import ANY
 from farebox.providers.accounts import Accounts
+from farebox.routing.rules import standing
 from farebox.storage.server import OpenDatabase
 from farebox.wiring import operate
+from farebox.wiring.arguments import read_limits
 from farebox.wiring.catalogs import current_catalog, store_catalog
 from farebox.wiring.crew import Plan
 from farebox.wiring.processes import address_of, bound, metrics_folder, ready_database, run_crew
@@ -29,6 +32,8 @@ WORKSPACE_NAME = "Demo"
 KEY_NAME = "demo"
 GIFT_NANOS = 10 * NANOS_PER_USD
 PREFERRED_MODEL = "claude-haiku-4-5"
+# That of the call which is printed.
+CHAT_SCOPE = "chat.completions"
 HOST = "127.0.0.1"
 # The gift's command id follows from the workspace: however often a demo starts, it is given once.
 _GIFT_NAMESPACE = UUID("8f6f1c0e-5c0b-4f0e-9a57-7a4c6f0f9f10")
@@ -148,7 +153,8 @@ async def _furnish_workspace(settings: Settings, dsn: str) -> tuple[str, operate
     """The demo's workspace, made and given its credit once, and a new key in place of the former."""
     views = [view for view in await operate.list_workspaces(dsn) if view.name == WORKSPACE_NAME]
     # The oldest: whoever makes another of that name later means another.
-    view = views[-1] if views else await operate.create_workspace(dsn, WORKSPACE_NAME)
+    limits = read_limits(settings.new_workspace.limits)
+    view = views[-1] if views else await operate.create_workspace(dsn, WORKSPACE_NAME, limits=limits)
     gift = operate.CreditWish(
         amount_nanos=GIFT_NANOS,
         reason="credit of the demo",
@@ -164,13 +170,11 @@ async def _furnish_workspace(settings: Settings, dsn: str) -> tuple[str, operate
 
 
 def _model(catalog: Catalog) -> str:
-    """A live text model with a price; the preferred one if it is among them."""
+    """A text model that is for sale by chat; the preferred one if it is among them."""
     sold = [
         model_id
         for model_id, model in catalog.models.items()
-        if model.status == "live"
-        and model.workload in ("text", "coding")
-        and any(route.status == "live" and route.price is not None for route in catalog.routes_of(model_id))
+        if model.workload in ("text", "coding") and standing(catalog, model, ANY, CHAT_SCOPE).routes
     ]
     return PREFERRED_MODEL if PREFERRED_MODEL in sold or not sold else sold[0]
 

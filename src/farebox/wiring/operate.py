@@ -5,7 +5,7 @@ gateway serves.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import UUID
 
@@ -168,11 +168,14 @@ async def _open_book(ledger: Batcher, workspace_id: int) -> None:
 # ── workspaces ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def create_workspace(dsn: str, name: str) -> WorkspaceView:
-    """A new customer workspace with an empty balance."""
+async def create_workspace(dsn: str, name: str, *, limits: Sequence[WantedLimit] = ()) -> WorkspaceView:
+    """A new customer workspace with an empty balance and these limits; the settings' `new_workspace` has them."""
     async with _ledger(dsn) as ledger, connected(dsn) as connection:
         workspace = await store.create_workspace(connection, name, kind=Kind.CUSTOMER, now_micros=_now())
         await _open_book(ledger, workspace.workspace_id)
+        for limit in limits:
+            maxima = (limit.requests, limit.nanos)
+            await _set_limit(ledger, workspace.workspace_id, 0, span=limit.span, maxima=maxima)
         return await _workspace_view(connection, workspace)
 
 

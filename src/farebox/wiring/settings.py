@@ -32,6 +32,7 @@ from farebox.base.limits import (
 from farebox.base.money import MoneyError, parse_usd
 from farebox.catalog.toml_place import Place, StructT, Table, check_keys, check_texts, table_at
 from farebox.storage.home import Home
+from farebox.wiring.arguments import read_limits
 
 # A configuration is a page or two; anything larger is another file.
 MAX_FILE_BYTES: Final = 1_000_000
@@ -257,6 +258,7 @@ def _sections(document: Table, place: Place) -> dict[str, msgspec.Struct]:
         found[name] = _convert(table, struct, here)
         _check_numbers(found[name], here)
     _check_brand(table_at(document, "brand", place), found["brand"], place.at("brand"))
+    _check_new_workspace(found["new_workspace"], place.at("new_workspace"))
     return found
 
 
@@ -314,7 +316,8 @@ def _check_brand(table: Table, brand: msgspec.Struct, place: Place) -> None:
         )
     if not _KEY_PREFIX.fullmatch(brand.key_prefix):
         raise place.at("key_prefix").error(
-            f"{brand.key_prefix!r} cannot start a key", 'Use 1 to 15 small letters, digits and single -, and _ or - at its end: "tokeo_", "sk-acme-".'
+            f"{brand.key_prefix!r} cannot start a key",
+            'Use 1 to 15 small letters, digits and single -, and _ or - at its end: "tokeo_", "sk-acme-".',
         )
     if not brand.name.strip():
         raise place.at("name").error("is empty", "Give the service a name, or leave the line out.")
@@ -325,6 +328,17 @@ def _check_brand(table: Table, brand: msgspec.Struct, place: Place) -> None:
         raise place.at("low_balance_usd").error(str(error), 'Write it like "1.00".') from error
     if brand.top_up_url and not brand.top_up_url.startswith(("https://", "http://")):
         raise place.at("top_up_url").error("is not a web address", "Start it with https://.")
+
+
+def _check_new_workspace(section: msgspec.Struct, place: Place) -> None:
+    assert isinstance(section, NewWorkspace)
+    for index, text in enumerate(section.limits):
+        try:
+            read_limits([text])
+        except OperatorError as error:
+            raise (
+                place.at("limits").at(index).error(error.message, f"{error.fix[:1].upper()}{error.fix[1:]}.")
+            ) from error
 
 
 def _readiness(document: Table, place: Place) -> tuple[ReadinessItem, ...]:
