@@ -228,6 +228,9 @@ class Health:
         """What is known of the route now."""
         return self.look()(route_id)
 
+    def __len__(self) -> int:
+        return len(self._known)
+
     def look(self) -> Callable[[str], Seen]:
         """`seen` as of now for many routes at once; to be used at once."""
         self._catch_up()

@@ -35,8 +35,7 @@ class Ranking:
     """The routes of one choice, with everything worked out that does not change with their health."""
 
     def __init__(self, routes: Sequence[Route], preference: Preference) -> None:
-        # The first mention of a provider counts.
-        self._places = {provider_id: place for place, provider_id in reversed(list(enumerate(preference.order)))}
+        self._places = {provider_id: place for place, provider_id in enumerate(dict.fromkeys(preference.order))}
         self._sort = preference.sort or "order"
         self._picos = {route.route_id: comparable_picos(route) for route in routes} if self._sort == "price" else {}
         self.by_speed = self._sort in ("latency", "throughput")

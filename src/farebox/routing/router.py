@@ -81,6 +81,11 @@ class Router:
         self._orders: OrderedDict[_Key, _Order] = OrderedDict()
         self._remembered = 0
 
+    @property
+    def remembered_routes(self) -> int:
+        """What is remembered, in routes of all combinations; at most `MAX_REMEMBERED_ROUTES` and one combination."""
+        return self._remembered
+
     def choose(
         self, catalog: Catalog, ask: Ask, tests: Sequence[Test] = (), *, most: int | None = MAX_ROUTES
     ) -> Choice:
