@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from farebox.base.errors import OperatorError
@@ -16,8 +17,11 @@ from farebox.records.readiness import READY, readiness
 from farebox.routing.rules import standing
 from farebox.storage.home import Home
 from farebox.wiring.arguments import read_limits
+from farebox.wiring.catalogs import current_catalog, store_catalog
+from farebox.wiring.demo import _follow_config
 from farebox.wiring.settings import Settings, load_settings
 from tests.cli.programs import ask, farebox, farebox_json, free_port, refused, running
+from tests.database import TestCluster
 
 DEPLOYMENTS = Path(__file__).parents[2] / "deployments"
 # What each sells at all, and to how many of its routes nothing stands in the way.
@@ -143,6 +147,34 @@ def test_the_configuration_check_names_a_bad_limit(home: Home, tmp_path: Path) -
     config.write_text('[new_workspace]\nlimits = ["requests:11/week"]\n')
     message, fix = refused(farebox(home, "config", "check", "--config", str(config)))
     assert "new_workspace.limits[0]" in message and "requests:100/day" in fix
+
+
+async def test_a_demo_follows_its_file_only_where_nothing_that_is_stored_can_be_sold(
+    home: Home, cluster: TestCluster, tmp_path: Path
+) -> None:
+    home.create()
+    dsn = cluster.fresh_database()
+    text = (DEPLOYMENTS / "default" / "catalog.toml").read_text()
+    settings = msgspec.structs.replace(settings_of("default"), home_path=str(home.path))
+    stored = tmp_path / "catalog.toml"
+
+    async def after(catalog: str) -> Catalog:
+        stored.write_text(catalog)
+        await store_catalog(dsn, stored, actor="test", effective_at_micros=None, dry_run=False)
+        await _follow_config(settings, dsn, lambda _: None)
+        return await current_catalog(dsn)
+
+    dearer = text.replace("margin_bps = 1000", "margin_bps = 2000", 1)
+    kept, followed = await after(dearer), await after(text.replace('budget_cap      = "none"\n', ""))
+    assert _input_price(kept) > _input_price(followed)
+    assert checklist_summary(checklist_of(followed)) == SUMMARIES["default"]
+    cluster.drop_database(dsn)
+
+
+def _input_price(catalog: Catalog) -> int:
+    (route,) = catalog.routes_of("claude-haiku-4-5")
+    assert route.price is not None
+    return route.price.tiers[0].rates.input_picos
 
 
 def limits_of(home: Home, workspace: str) -> set[tuple[str, int | None, str | None]]:

@@ -14,6 +14,7 @@ import msgspec
 from farebox.base.clock import monotone_clock
 from farebox.base.errors import OperatorError
 from farebox.base.money import NANOS_PER_USD
+from farebox.catalog.checklist import checklist_of
 from farebox.catalog.model import Catalog
 from farebox.catalog.policy import ANY
 from farebox.providers.accounts import Accounts
@@ -141,9 +142,11 @@ def _furnish(settings: Settings, database: OpenDatabase, address: str, *, report
 
 
 async def _follow_config(settings: Settings, dsn: str, report: Report) -> None:
-    """A demo of another deployment in the same home sells that deployment's catalog. With the same one, rows decide."""
+    """A demo of another deployment in the same home sells that deployment's catalog. With the same one, rows decide,
+    unless nothing of them can be sold: an earlier version stored them without a checklist."""
     note = settings.home.path / _LAST_CONFIG
-    if note.exists() and note.read_text() != settings.config_path and settings.catalog_path.exists():
+    changed = note.exists() and note.read_text() != settings.config_path
+    if settings.catalog_path.exists() and (changed or not checklist_of(await current_catalog(dsn)).able):
         await store_catalog(dsn, settings.catalog_path, actor="demo", effective_at_micros=None, dry_run=False)
         report(f"catalog now follows {settings.catalog_path}")
     note.write_text(settings.config_path)
