@@ -11,11 +11,22 @@ from litestar.openapi.spec import Components, SecurityScheme
 import farebox
 from farebox.api.balance import show_balance
 from farebox.api.depend import providers_of
+from farebox.api.explain import estimate_call, explain_route
 from farebox.api.health import show_health, show_ready
+from farebox.api.limits import set_key_limits, show_limits
 from farebox.api.metrics import show_metrics
+from farebox.api.operator import (
+    list_operator_routes,
+    set_workspace_limits,
+    set_workspace_policy,
+    show_workspace_limits,
+    show_workspace_policy,
+)
 from farebox.api.parts import Parts
+from farebox.api.policy import set_key_policy, show_policy
 from farebox.api.problems import HANDLERS
 from farebox.api.receipts import list_postings
+from farebox.api.routes import list_routes
 from farebox.api.setup import list_errors, show_setup
 from farebox.api.usage import list_usage, show_receipt
 from farebox.api.webhooks import show_webhooks
@@ -29,6 +40,18 @@ _ROUTES = (
     show_setup,
     list_errors,
     show_webhooks,
+    explain_route,
+    estimate_call,
+    list_routes,
+    show_policy,
+    set_key_policy,
+    show_limits,
+    set_key_limits,
+    show_workspace_limits,
+    set_workspace_limits,
+    show_workspace_policy,
+    set_workspace_policy,
+    list_operator_routes,
     show_health,
     show_ready,
     show_metrics,
@@ -57,11 +80,14 @@ def _app(parts: Parts, *, openapi_config: OpenAPIConfig | None) -> Litestar:
 def _openapi_route(parts: Parts) -> HTTPRouteHandler:
     @cache
     def document() -> bytes:
-        scheme = SecurityScheme(type="http", scheme="bearer", description="A key of this gateway")
+        schemes = {
+            "key": SecurityScheme(type="http", scheme="bearer", description="A key of this gateway"),
+            "operator": SecurityScheme(type="http", scheme="bearer", description="The operator's token"),
+        }
         config = OpenAPIConfig(
             title=f"{parts.brand.name} API",
             version=farebox.__version__,
-            components=Components(security_schemes={"key": scheme}),
+            components=Components(security_schemes=dict(schemes)),
         )
         schema = _app(parts, openapi_config=config).openapi_schema
         return msgspec.json.encode(schema.to_schema())

@@ -1,12 +1,16 @@
 """How handlers are described in `/api/openapi.json`."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, Reference, RequestBody, Schema
 
 KEYED: Final[list[dict[str, list[str]]]] = [{"key": []}]
 """For handlers that want an API key."""
+OPERATED: Final[list[dict[str, list[str]]]] = [{"operator": []}]
+"""For handlers that want the operator's token."""
 
 
 class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,3 +49,19 @@ ERRORS: Final[dict[int, ResponseSpec]] = {
 def answers(container: Any, description: str) -> dict[int, ResponseSpec]:
     """The answer of a handler that writes it itself, and the errors."""
     return {200: ResponseSpec(data_container=container, description=description, generate_examples=False), **ERRORS}
+
+
+def taking(description: str, fields: dict[str, str]) -> type[Operation]:
+    """The description of a handler that reads its JSON body itself: each field and what it says."""
+
+    @dataclass
+    class Described(Operation):
+        def __post_init__(self) -> None:
+            properties: dict[str, Reference | Schema] = {
+                name: Schema(description=what) for name, what in fields.items()
+            }
+            schema = Schema(type=OpenAPIType.OBJECT, description=description, properties=properties)
+            media = {"application/json": OpenAPIMediaType(schema=schema)}
+            self.request_body = RequestBody(content=media, description=description, required=True)
+
+    return Described

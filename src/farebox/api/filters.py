@@ -2,8 +2,7 @@
 
 from typing import Final, cast, get_args
 
-from litestar import Request
-
+from farebox.api.depend import AnyRequest
 from farebox.base.clock import parse_rfc3339
 from farebox.base.errors import Problem
 from farebox.base.ids import IdError, read_short
@@ -16,16 +15,19 @@ MAX_VALUE_LETTERS: Final = 200
 
 
 class Query:
-    """The parameters of one request, each at most once. Raises Problem(`invalid_request`) with `param`."""
+    """The parameters of one request, each at most once. Raises Problem(`invalid_request`) with `param`.
 
-    def __init__(self, request: Request[object, object, object], known: frozenset[str]) -> None:  # type: ignore[type-var]
+    `long`: those whose reader has a bound of its own.
+    """
+
+    def __init__(self, request: AnyRequest, known: frozenset[str], *, long: frozenset[str] = frozenset()) -> None:
         self._values: dict[str, str] = {}
         for name, value in request.query_params.multi_items():
             if name not in known:
                 raise _refuse(name, f"There is no parameter {name[:40]!r}; known are {', '.join(sorted(known))}.")
             if name in self._values:
                 raise _refuse(name, f"The parameter {name} is given twice.")
-            if len(value) > MAX_VALUE_LETTERS or "\0" in value:
+            if (len(value) > MAX_VALUE_LETTERS and name not in long) or "\0" in value:
                 raise _refuse(name, f"The parameter {name} is not of a form that could match.")
             self._values[name] = value
 
@@ -74,13 +76,17 @@ class Query:
 
     def limit(self, most: int | None) -> int | None:
         """How many lines; None when it is absent. `most` None: any number."""
-        value = self.text("limit")
+        return self.number("limit", least=1, most=most)
+
+    def number(self, name: str, *, least: int, most: int | None) -> int | None:
+        """A whole number; None when it is absent. `most` None: any."""
+        value = self.text(name)
         if value is None:
             return None
-        number = int(value) if value.isascii() and value.isdigit() and len(value) < 16 else 0
-        if number < 1 or (most is not None and number > most):
+        number = int(value) if value.isascii() and value.isdigit() and len(value) < 16 else -1
+        if number < least or (most is not None and number > most):
             upto = "" if most is None else f" to {most}"
-            raise _refuse("limit", f"The parameter limit is a whole number from 1{upto}.")
+            raise _refuse(name, f"The parameter {name} is a whole number from {least}{upto}.")
         return number
 
     def page(self) -> int:

@@ -11,11 +11,16 @@ from farebox.base.clock import Clock
 from farebox.base.limits import RequestLimits
 from farebox.catalog.model import Catalog
 from farebox.identity.model import KeyRecord
+from farebox.ledger.commands import Command
+from farebox.ledger.outcomes import Outcome
 from farebox.records.readiness import ReadinessItem
-from farebox.routing.rules import AccountStates
+from farebox.routing.estimate import Estimate
+from farebox.routing.router import Router
 from farebox.storage.pool import Pool
 
 Headers = list[tuple[bytes, bytes]]
+EstimateCall = Callable[[KeyRecord, str, bytes, Headers], Awaitable[Estimate]]
+"""What a call would cost: the key, one of `routing.estimate.SURFACES`, the body and ASGI's headers. Raises Problem."""
 
 
 class HealthCheck(NamedTuple):
@@ -31,14 +36,17 @@ class Parts:
     """Everything the API needs, and nothing that it makes itself.
 
     `authenticate` takes ASGI's headers and raises Problem. `health` tells what only the process knows (change feed,
-    ledger); database, schema and catalog are looked at by the API itself. Without webhooks there is no
-    `webhook_secret`.
+    ledger); database, schema and catalog are looked at by the API itself. `router` is the one that routes calls,
+    `submit` sends a command to the ledger. Without webhooks there is no `webhook_secret`; without
+    `operator_token` there is nothing under `/api/operator`.
     """
 
     pool: Pool
     authenticate: Callable[[Headers], Awaitable[KeyRecord]]
     catalog: Callable[[], Catalog]
-    account_state: AccountStates
+    router: Router
+    estimate: EstimateCall
+    submit: Callable[[Command], Awaitable[Outcome]]
     readiness: Callable[[], Sequence[ReadinessItem]]
     health: Callable[[], Sequence[HealthCheck]]
     brand: Brand
@@ -47,5 +55,6 @@ class Parts:
     registry: CollectorRegistry
     metrics_token: str | None = None
     webhook_secret: str | None = None
+    operator_token: str | None = None
     is_sandbox: bool = False
     base_path: str = "/v1"

@@ -15,6 +15,7 @@ from farebox.web.errors import problem_body, problem_headers
 AnyRequest = Request[Any, Any, Any]
 
 _log = structlog.get_logger(__name__)
+_METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS")
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 
 
@@ -49,8 +50,21 @@ def _on_http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     }
     response = _render(request, Problem(code, messages.get(code, "The request cannot be read.")))
     if code == "method_not_allowed":
-        response.headers["allow"] = "GET, HEAD, OPTIONS"
+        response.headers["allow"] = ", ".join(_methods_at(request))
     return response
+
+
+def _methods_at(request: AnyRequest) -> list[str]:
+    """What may be done at an address. The framework has forgotten it when it refuses a method."""
+    asked = [part for part in request.url.path.split("/") if part]
+    found: set[str] = set()
+    for route in request.app.routes:
+        known = route.path_components
+        if len(known) == len(asked) and all(
+            not isinstance(name, str) or name == part for name, part in zip(known, asked, strict=True)
+        ):
+            found.update(route.methods)
+    return [method for method in _METHODS if method in found or (method == "HEAD" and "GET" in found)]
 
 
 def _on_any(request: AnyRequest, error: Exception) -> Response[bytes]:

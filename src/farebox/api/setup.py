@@ -10,7 +10,7 @@ from farebox.base.limits import RequestLimits
 from farebox.catalog.model import SCOPES_OF_WORKLOAD, Catalog, Model, Workload
 from farebox.identity.model import SCOPES
 from farebox.records.readiness import State
-from farebox.routing.rules import Choice, choose
+from farebox.routing.rules import Ask, Choice
 
 MONITOR_HEADERS = ("Cost-USD", "Balance-After-USD", "Low-Balance", "Recommended-Action", "Call-Id", "Held-USD")
 
@@ -157,7 +157,7 @@ def _workloads(models: list[ModelShape]) -> list[WorkloadShape]:
 
 
 def _model(parts: Parts, catalog: Catalog, model: Model) -> ModelShape:
-    choice = choose(catalog, model, parts.account_state)
+    choice = parts.router.choose(catalog, Ask(model=model), most=1)
     limit = parts.request_limits.max_output_tokens
     return ModelShape(
         id=model.model_id,

@@ -141,6 +141,19 @@ async def list_keys(connection: Connection, workspace_id: int, *, most: int = MA
     return [_listing(*row) for row in rows]
 
 
+async def workspace_of(connection: Connection, workspace_id: int) -> Workspace | None:
+    """The workspace of an id."""
+    rows = await _fetch(connection, "workspace_by_id", {"workspace_id": workspace_id})
+    return _workspace(*rows[0]) if rows else None
+
+
+async def key_of(connection: Connection, workspace_id: int, key_id: int) -> KeyListing | None:
+    """A workspace's key of an id; None where it is of another workspace."""
+    named = {"key_hash": None, "visible_prefix": None, "key_id": key_id, "workspace_id": workspace_id}
+    rows = await _fetch(connection, "keys_named", named)
+    return _listing(*rows[0]) if rows else None
+
+
 async def revoke_key(
     connection: Connection, text: str, *, key_prefix: str, now_micros: int, workspace_id: int | None = None
 ) -> KeyListing:

@@ -1,5 +1,6 @@
 """What a workspace has and may still spend, as one key sees it. Amounts are nano-USD."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -81,7 +82,7 @@ async def read_balance(connection: Connection, workspace_id: int, key_id: int, n
         posted_nanos=sum(account.posted_nanos for account in accounts),
         cash_nanos=cash.posted_nanos,
         grants=grants,
-        limits=tuple(state for use in limits for state in _limit_states(use, now_micros)),
+        limits=limit_states(limits, now_micros),
     )
 
 
@@ -94,6 +95,11 @@ def _grant(account: AccountBalance, now_micros: int) -> Grant:
         expires_at=account.expires_at,
         expired=account.expires_at is not None and account.expires_at <= now_micros,
     )
+
+
+def limit_states(uses: Iterable[LimitUse], now_micros: int) -> tuple[LimitState, ...]:
+    """Each half of each limit, with what is used of it."""
+    return tuple(state for use in uses for state in _limit_states(use, now_micros))
 
 
 def _limit_states(use: LimitUse, now_micros: int) -> list[LimitState]:

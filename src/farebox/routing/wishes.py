@@ -79,10 +79,16 @@ def _rule(wished: Mapping[str, Any]) -> Rule:
 def read_max_cost(raw: bytes, *, param: str = "max_cost") -> int:
     """The most that a call may cost, in nano-USD above zero: dollars as a JSON number or text, or a header's value.
     Raises Problem(`invalid_request`)."""
-    nanos = _amount(raw, param, units_per_usd=NANOS_PER_USD, most=MAX_AMOUNT_NANOS)
+    nanos = read_dollars(raw, param=param)
     if nanos <= 0:
         raise _refuse(param, "is not above zero; write dollars, like 0.05")
     return nanos
+
+
+def read_dollars(raw: bytes, *, param: str) -> int:
+    """An amount in nano-USD: dollars as a JSON number or text; what is finer is cut off. Raises
+    Problem(`invalid_request`)."""
+    return _amount(raw, param, units_per_usd=NANOS_PER_USD, most=MAX_AMOUNT_NANOS)
 
 
 def _fields(raw: bytes, param: str, readers: Mapping[str, Read]) -> dict[str, Any]:
