@@ -394,8 +394,11 @@ class RunningGateway:
             assert response.status == 200, await response.text()
 
     async def idle(self) -> None:
-        """Wait until no call is in progress in any worker."""
+        """Wait until no call is in progress in any worker; what was learnt of routes meanwhile is forgotten, so that
+        the faults of one test are not another's."""
         await until(lambda: not any(worker.parts.calls.taken for worker in self.workers))
+        for worker in self.workers:
+            worker.parts.health.forget()
 
     async def verify(self) -> Report:
         """The ledger's invariants from the rows alone; a breach fails the test."""

@@ -292,6 +292,11 @@ class Health:
         left = known.cool_until_micros - self._clock()
         return -(-left // MICROS_PER_SECOND) if left > 0 else None
 
+    def forget(self) -> None:
+        """Measure all routes anew, as after a start."""
+        for route_id in list(self._known):
+            self._forget(route_id)
+
     def _met(self, route_id: str, now: int) -> _Known:
         known = self._known.get(route_id)
         if known is None:

@@ -84,7 +84,7 @@ class Gateway:
         stack.push_async_callback(wait_for_calls, dataplane.calls)
         chores = asyncio.create_task(chores_of(parts, self._dsn, client).run(), name="chores")
         stack.push_async_callback(_cancel, chores)
-        self._api = build_api(parts.api_parts())
+        self._api = build_api(parts.api_parts(dataplane))
         self._dataplane = Dataplane(dataplane)
 
 

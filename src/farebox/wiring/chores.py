@@ -19,6 +19,7 @@ from farebox.ledger.batcher import Batcher
 from farebox.ledger.commands import ExpirePromotion
 from farebox.ledger.owners import QUERIES
 from farebox.providers.client import UpstreamClient
+from farebox.routing.rates import forget_past_rates
 from farebox.storage.partitions import ensure_partitions
 from farebox.wiring.running import Running, running
 from farebox.wiring.settings import Boot, Settings
@@ -92,6 +93,7 @@ class Chores:
         now_seconds = asyncio.get_running_loop().time()
         if now_seconds >= self._promotions_at:
             await self._expire_promotions(connection)
+            await forget_past_rates(connection, self._clock())
             self._promotions_at = now_seconds + PROMOTIONS_EVERY_SECONDS
         if now_seconds >= self._partitions_at:
             await asyncio.to_thread(self._make_partitions)

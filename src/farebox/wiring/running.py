@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import random
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,12 +17,12 @@ from farebox.api.parts import Parts as ApiParts
 from farebox.base.clock import Clock, monotone_clock
 from farebox.base.money import parse_usd
 from farebox.catalog.live import LiveCatalog
-from farebox.catalog.model import Catalog
 from farebox.catalog.store import load_price
 from farebox.dataplane.gate import Gate
 from farebox.dataplane.jobs.store import JobStore
 from farebox.dataplane.metrics import Metrics
 from farebox.dataplane.parts import Headers, Parts
+from farebox.dataplane.preview import preview
 from farebox.dataplane.recover import Recoverer
 from farebox.dataplane.settle import RECORD_CALL
 from farebox.dataplane.spool import Spool
@@ -43,13 +42,11 @@ from farebox.providers.live import LivePools
 from farebox.providers.secrets import safe_of
 from farebox.records.call import RECORD_CALL_SQL
 from farebox.records.readiness import ReadinessItem, readiness
-from farebox.routing.health import Health
-from farebox.routing.moment import LiveMoment
-from farebox.routing.router import Router
-from farebox.routing.sticky import Sticky
+from farebox.routing.estimate import Estimate
 from farebox.storage.changes import ChangeFeed
 from farebox.storage.pool import Pool, PoolBounds, connected, open_pool
-from farebox.wiring.settings import Boot, Settings, webhook_secret_of
+from farebox.wiring.routing import RoutingParts
+from farebox.wiring.settings import Boot, Settings, operator_token_of, webhook_secret_of
 
 # Reads of one worker at once (key lookups, the API); the ledger has a connection of its own.
 POOL_BOUNDS = PoolBounds(min_size=1, max_size=8)
@@ -68,6 +65,7 @@ class Running:
         self.settings = settings
         self.boot = boot
         self.webhook_secret = webhook_secret_of(settings)
+        self.operator_token = operator_token_of(settings)
         self.pool = pool
         self.registry = registry
         self.clock: Clock = monotone_clock()
@@ -90,10 +88,13 @@ class Running:
         self.jobs = JobStore(lambda: connected(pool))
         self.metrics = Metrics(registry)
         self.streams = Streams(self._write_progress)
-        self.health = Health(self.clock, jitter=random.random)
-        self.sticky = Sticky(self.clock, ttl_seconds=settings.routing.sticky_seconds)
-        self.router = Router(
-            moment_of=self._moment, health=self.health, sticky=self.sticky, draw=random.SystemRandom().randrange
+        self.routing = RoutingParts(
+            settings,
+            lambda: connected(pool),
+            owner_id=boot.boot_id,
+            clock=self.clock,
+            accounts=self.accounts,
+            alive=lambda: self.ledger.connected,
         )
         self._refreshes: set[asyncio.Task[Any]] = set()
 
@@ -106,23 +107,31 @@ class Running:
         prefix = self.settings.brand.key_prefix
         return await authenticate(headers, self.keys, key_prefix=prefix, now_micros=self.clock())
 
-    def _moment(self, catalog: Catalog) -> LiveMoment:
-        return LiveMoment(catalog, accounts=self.accounts, health=self.health)
-
     def _changed(self, topic: str, subject: str) -> None:
         if topic == "key":
             self.keys.forget(subject)
         elif topic == "workspace" and subject.isdigit():
             self.keys.forget_workspace(int(subject))
         elif topic == "credential":
-            self._refresh(self.pools.refresh())
+            self._refresh(self.refresh_pools())
+        elif topic == "capacity":
+            self.routing.lessor.heard(subject)
         else:
-            self._refresh(self.catalog.refresh())
+            self._refresh(self.refresh_catalog())
 
     def _changes_lost(self) -> None:
         self.keys.clear()
-        self._refresh(self.catalog.refresh())
-        self._refresh(self.pools.refresh())
+        self._refresh(self.refresh_catalog())
+        self._refresh(self.refresh_pools())
+
+    async def refresh_catalog(self) -> None:
+        """Load the catalog, and lease what its providers have."""
+        self.routing.know(await self.catalog.refresh())
+
+    async def refresh_pools(self) -> None:
+        """Load the stored pools, and lease what they have."""
+        await self.pools.refresh()
+        self.routing.know(self.catalog.current(self.clock()))
 
     def _refresh(self, refreshing: Coroutine[Any, Any, object]) -> None:
         task = asyncio.ensure_future(refreshing)
@@ -155,6 +164,13 @@ class Running:
             authenticate=self.authenticate,
             catalog=lambda: self.catalog.current(self.clock()),
             accounts=self.accounts,
+            routing=settings.routing,
+            router=self.routing.router,
+            health=self.routing.health,
+            sticky=self.routing.sticky,
+            seats=self.routing.seats,
+            budgets=self.routing.budgets,
+            rates=self.routing.rates,
             client=client,
             ledger=self.ledger,
             spool=self.spool,
@@ -167,14 +183,20 @@ class Running:
             metrics=self.metrics,
         )
 
-    def api_parts(self) -> ApiParts:
-        """What the API gets."""
+    def api_parts(self, dataplane: Parts) -> ApiParts:
+        """What the API gets; the data plane says what calls would cost."""
+
+        async def estimate(key: KeyRecord, surface: str, body: bytes, headers: Headers) -> Estimate:
+            return preview(dataplane, key, surface, body=body, headers=headers)
+
         settings = self.settings
         return ApiParts(
             pool=self.pool,
             authenticate=self.authenticate,
             catalog=lambda: self.catalog.current(self.clock()),
-            account_state=self.accounts.state,
+            router=self.routing.router,
+            estimate=estimate,
+            submit=self.ledger.submit,
             readiness=self._readiness,
             health=self._health,
             brand=settings.brand,
@@ -183,6 +205,7 @@ class Running:
             registry=self.registry,
             metrics_token=settings.metrics_token,
             webhook_secret=self.webhook_secret,
+            operator_token=self.operator_token,
             is_sandbox=self.boot.sandbox_base_url is not None,
         )
 
@@ -259,8 +282,9 @@ async def running(settings: Settings, dsn: str, boot: Boot, registry: CollectorR
         working = asyncio.create_task(parts.ledger.run(), name="ledger")
         working.add_done_callback(partial(end_if_failed, end=_end_process))
         stack.push_async_callback(_finish_ledger, parts.ledger, working)
+        await stack.enter_async_context(parts.routing.working())
         await parts.catalog.refresh()
-        await parts.pools.refresh()
+        await parts.refresh_pools()
         parts.feed.start()
         stack.push_async_callback(parts.feed.stop)
         parts.streams.start()

@@ -62,6 +62,7 @@ _SECRETS: Final = (
 )
 # 32 characters of base64 are 192 bits.
 MIN_WEBHOOK_SECRET_CHARS: Final = 32
+MIN_OPERATOR_TOKEN_CHARS: Final = 32
 _LINE: Final = re.compile(r"\(at line (\d+), column \d+\)")
 _EXPECTED: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
 _IN_WORDS: Final[Mapping[str, str]] = {
@@ -214,6 +215,17 @@ def webhook_secret_of(settings: Settings) -> str | None:
             "set it to the output of `openssl rand -base64 32`, or set webhooks.enabled = false",
         )
     return secret
+
+
+def operator_token_of(settings: Settings) -> str | None:
+    """What opens /api/operator; None where that is off. Raises OperatorError for one that could be guessed."""
+    token = None if settings.operator_token is None else settings.operator_token.strip()
+    if token is not None and len(token) < MIN_OPERATOR_TOKEN_CHARS:
+        raise OperatorError(
+            f"FAREBOX_OPERATOR_TOKEN is shorter than {MIN_OPERATOR_TOKEN_CHARS} characters",
+            "set it to the output of `openssl rand -base64 32`, or unset it",
+        )
+    return token
 
 
 def refuse_empty(names: Iterable[str], environment: Mapping[str, str] = os.environ) -> None:
