@@ -7,6 +7,7 @@ gateway serves.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -19,8 +20,10 @@ from farebox.base.money import format_usd
 from farebox.identity import store
 from farebox.identity.model import DEFAULT_SCOPES, SCOPES, KeyListing, KeyRecord, Kind, Status, Workspace
 from farebox.ledger.batcher import Batcher
-from farebox.ledger.commands import Command, Credit, GrantPromotion, OpenBook, SetLimit
+from farebox.ledger.book import Span
+from farebox.ledger.commands import Command, Credit, GrantPromotion, OpenBook
 from farebox.ledger.draft import MANUAL_CREDIT
+from farebox.ledger.limits import LimitChange, LimitHolder, change_limits
 from farebox.ledger.outcomes import Answer, Reason, Refusal
 from farebox.ledger.reading import LimitUse, read_limits
 from farebox.ledger.verify import Report, verify
@@ -172,10 +175,7 @@ async def create_workspace(dsn: str, name: str, *, limits: Sequence[WantedLimit]
     """A new customer workspace with an empty balance and these limits; the settings' `new_workspace` has them."""
     async with _ledger(dsn) as ledger, connected(dsn) as connection:
         workspace = await store.create_workspace(connection, name, kind=Kind.CUSTOMER, now_micros=_now())
-        await _open_book(ledger, workspace.workspace_id)
-        for limit in limits:
-            maxima = (limit.requests, limit.nanos)
-            await _set_limit(ledger, workspace.workspace_id, 0, span=limit.span, maxima=maxima)
+        await _set_limits(ledger, connection, LimitHolder(workspace.workspace_id), limits)
         return await _workspace_view(connection, workspace)
 
 
@@ -276,18 +276,16 @@ async def set_limit(
     """
     if requests is None and usd is None:
         raise OperatorError("there is no limit to set", "name --requests, --usd or both; none lifts a limit")
-    max_requests = None if requests is None else read_requests(requests)
-    max_nanos = None if usd is None else read_limit_usd(usd)
+    change = LimitChange(
+        Span(span),
+        msgspec.UNSET if requests is None else read_requests(requests),
+        msgspec.UNSET if usd is None else read_limit_usd(usd),
+    )
     async with _ledger(dsn) as ledger, connected(dsn) as connection:
-        workspace = await store.find_workspace(connection, name)
-        key_id = 0 if key is None else (await _find_key(connection, workspace, key)).record.key_id
-        before = await _limit(connection, workspace.workspace_id, key_id, span)
-        if before is not None:
-            max_requests = before.max_requests if requests is None else max_requests
-            max_nanos = before.max_nanos if usd is None else max_nanos
-        await _open_book(ledger, workspace.workspace_id)
-        await _set_limit(ledger, workspace.workspace_id, key_id, span=span, maxima=(max_requests, max_nanos))
-        return await _limit_views(connection, workspace.workspace_id, [key_id])
+        holder = await find_holder(connection, name, key)
+        submit = partial(_accepted, ledger)
+        uses = await change_limits(submit, connection, holder, changes=[change], clock=_now)
+        return [_limit_view(use) for use in uses]
 
 
 async def list_limits(dsn: str, name: str) -> list[LimitView]:
@@ -298,26 +296,12 @@ async def list_limits(dsn: str, name: str) -> list[LimitView]:
         return await _limit_views(connection, workspace.workspace_id, [0, *(key.record.key_id for key in keys)])
 
 
-async def _set_limit(
-    ledger: Batcher, workspace_id: int, key_id: int, *, span: int, maxima: tuple[int | None, int | None]
-) -> None:
-    now_micros = _now()
-    max_requests, max_nanos = maxima
-    command = SetLimit(
-        workspace_id=workspace_id,
-        command_id=uuid7(now_micros),
-        now_micros=now_micros,
-        key_id=key_id,
-        span=span,
-        max_requests=max_requests,
-        max_nanos=max_nanos,
-    )
-    await _accepted(ledger, command)
-
-
-async def _limit(connection: store.Connection, workspace_id: int, key_id: int, span: int) -> LimitUse | None:
-    found = await read_limits(connection, workspace_id, key_ids=[key_id], now_micros=_now())
-    return next((limit for limit in found if limit.span == span), None)
+async def _set_limits(
+    ledger: Batcher, connection: store.Connection, holder: LimitHolder, limits: Sequence[WantedLimit]
+) -> list[LimitView]:
+    changes = [LimitChange(*limit) for limit in limits]
+    uses = await change_limits(partial(_accepted, ledger), connection, holder, changes=changes, clock=_now)
+    return [_limit_view(use) for use in uses]
 
 
 async def _limit_views(connection: store.Connection, workspace_id: int, key_ids: list[int]) -> list[LimitView]:
@@ -350,12 +334,8 @@ async def create_key(dsn: str, name: str, wish: KeyWish, *, key_prefix: str) -> 
             expires_at=wish.expires_at_micros,
         )
         created = await store.create_key(connection, workspace, wanted, key_prefix=key_prefix, now_micros=_now())
-        await _open_book(ledger, workspace.workspace_id)
-        key_id = created.record.key_id
-        for limit in wish.limits:
-            maxima = (limit.requests, limit.nanos)
-            await _set_limit(ledger, workspace.workspace_id, key_id, span=limit.span, maxima=maxima)
-        limits = await _limit_views(connection, workspace.workspace_id, [key_id])
+        holder = LimitHolder(workspace.workspace_id, created.record.key_id)
+        limits = await _set_limits(ledger, connection, holder, wish.limits)
     return NewKeyView(
         api_key=created.secret,
         workspace_id=store.show_workspace(workspace.workspace_id),
@@ -375,6 +355,13 @@ async def revoke_key(dsn: str, text: str, *, key_prefix: str) -> KeyView:
     """Revoke by id, visible prefix or whole secret. Raises OperatorError."""
     async with connected(dsn) as connection:
         return _listing_view(await store.revoke_key(connection, text, key_prefix=key_prefix, now_micros=_now()))
+
+
+async def find_holder(connection: store.Connection, name: str, key: str | None) -> LimitHolder:
+    """A workspace by id or name, or one of its keys by id, visible prefix or name. Raises OperatorError."""
+    workspace = await store.find_workspace(connection, name)
+    key_id = 0 if key is None else (await _find_key(connection, workspace, key)).record.key_id
+    return LimitHolder(workspace.workspace_id, key_id)
 
 
 async def _find_key(connection: store.Connection, workspace: Workspace, text: str) -> KeyListing:
