@@ -48,7 +48,7 @@ class ProviderChecklist(msgspec.Struct, frozen=True, kw_only=True):
     def fix(self) -> str:
         """What the operator does about it, without a full stop; empty when nothing is missing."""
         where = f"at the routes or in [providers.{self.provider_id}.terms]"
-        return f"write {', '.join(self.missing)} into catalog.toml, {where}, and apply it" if self.missing else ""
+        return f"complete {', '.join(self.missing)} in catalog.toml, {where}, and apply it" if self.missing else ""
 
 
 def missing_items(route: Route) -> tuple[str, ...]:
