@@ -46,11 +46,13 @@ async def explain_route(
     *,
     model: Annotated[Text, QueryParameter(description="A model id")] = None,
     provider: Annotated[Text, QueryParameter(description="A call's `provider` object, as JSON")] = None,
-    scope: Annotated[Text, QueryParameter(description="The scope by which it would be called")] = None,
+    called_by: Annotated[
+        Text, QueryParameter(name="scope", description="The scope by which it would be called")
+    ] = None,
     input_tokens: Annotated[Text, QueryParameter(description="The most that the call reads; default 0")] = None,
 ) -> Explanation:
     """Every route of a model: those that remain in the order in which they are tried, the others with their reasons."""
-    del model, provider, scope, input_tokens
+    del model, provider, called_by, input_tokens
     query = Query(request, _PARAMETERS, long=_LONG)
     catalog = parts.catalog()
     found = find_model(catalog, key, query.text("model"))

@@ -27,7 +27,7 @@ _POLICY: Final = "/api/operator/workspaces/{workspace_id:str}/policy"
 _KEY: Final = frozenset({"key"})
 
 OfKey = Annotated[
-    str | None, QueryParameter(name="key", description="One of its keys, `key_…`, instead of the workspace")
+    str | None, QueryParameter(name="key_id", description="One of its keys, `key_…`, instead of the workspace")
 ]
 
 
@@ -41,10 +41,10 @@ class OperatorRouteList(msgspec.Struct, frozen=True, kw_only=True):
 
 @get(_LIMITS, summary="Limits of a workspace or a key", security=OPERATED, responses=ERRORS, tags=["operator"])
 async def show_workspace_limits(
-    request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, key: OfKey = None
+    request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, of_key: OfKey = None
 ) -> LimitsShape:
     """What it may use by day, month and lifetime, and what is used of it."""
-    del operator, key
+    del operator, of_key
     async with connected(parts.pool) as connection:
         holder = await any_holder(connection, workspace_id, Query(request, _KEY).text("key"))
         uses = await holder_limits(connection, holder, clock=parts.clock)
@@ -60,10 +60,10 @@ async def show_workspace_limits(
     tags=["operator"],
 )
 async def set_workspace_limits(
-    request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, key: OfKey = None
+    request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, of_key: OfKey = None
 ) -> LimitsShape:
     """They hold for the next call, in every process."""
-    del operator, key
+    del operator, of_key
     named = Query(request, _KEY).text("key")
     changes = read_changes(await request.body())
     async with connected(parts.pool) as connection:
@@ -72,10 +72,10 @@ async def set_workspace_limits(
 
 @get(_POLICY, summary="The policy of a workspace or a key", security=OPERATED, responses=ERRORS, tags=["operator"])
 async def show_workspace_policy(
-    request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, key: OfKey = None
+    request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, of_key: OfKey = None
 ) -> PolicyShape:
     """What its calls may take, and the parts that this is put together from."""
-    del operator, key
+    del operator, of_key
     async with connected(parts.pool) as connection:
         holder = await any_holder(connection, workspace_id, Query(request, _KEY).text("key"))
         return await policy_shape(connection, holder)
@@ -90,10 +90,10 @@ async def show_workspace_policy(
     tags=["operator"],
 )
 async def set_workspace_policy(
-    request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, key: OfKey = None
+    request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, of_key: OfKey = None
 ) -> PolicyShape:
     """Calls heed it within a second."""
-    del operator, key
+    del operator, of_key
     named = Query(request, _KEY).text("key")
     body = await request.body()
     async with connected(parts.pool) as connection:
