@@ -1,0 +1,1 @@
+"""Capacity: shares, seats, leases and budgets."""
