@@ -2,7 +2,7 @@
 
 import typer
 
-from farebox.cli import customers, running
+from farebox.cli import customers, rates, running
 from farebox.wiring.logs import log_to_stderr
 
 _HELP = "Farebox: a self-hostable, prepaid gateway for AI models. Start with `farebox demo`."
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 running.add_to(app)
 customers.add_to(app)
+rates.add_to(app)
 
 
 def main() -> None:
