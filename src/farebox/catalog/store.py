@@ -1,5 +1,6 @@
 """Versioned, effective-dated rows: apply a file, load the catalog of a moment, find the price a call used."""
 
+import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Final, cast
 
@@ -10,7 +11,7 @@ from farebox.base.clock import rfc3339
 from farebox.base.errors import OperatorError
 from farebox.catalog.checklist import checklist_of
 from farebox.catalog.diff import Diff, RowChange, compare_rows
-from farebox.catalog.model import Catalog
+from farebox.catalog.model import Catalog, Model, Provider, Route
 from farebox.catalog.rows import Kind, PriceTerms, decode_body, encode_body, read_price_version
 from farebox.catalog.rules import Price
 from farebox.catalog.timeline import Stage, StoredRow, as_price, build_timeline, state_at
@@ -118,6 +119,25 @@ async def apply_catalog(
         effective_at_micros=effective_at,
         apply_id=apply_id,
     )
+
+
+async def add_provider(connection: Connection, provider: Provider, *, actor: str) -> Diff:
+    """Store one provider beside everything that is in effect, or in place of its own row. Raises OperatorError."""
+    async with connection.transaction():
+        await _fetch(connection, "lock_applies", {"lock": APPLY_LOCK})
+        now = _micros(cast(datetime, (await _fetch(connection, "next_moment", {}))[0][0]))
+        rows, _ = await _rows_from(connection, now)
+        bodies = {key: row.body for key, row in state_at(rows, now).items()}
+        providers = {key: body for (_, key), body in bodies.items() if isinstance(body, Provider)}
+        file = CatalogFile(
+            providers={**providers, provider.provider_id: provider},
+            models={key: body for (_, key), body in bodies.items() if isinstance(body, Model)},
+            routes={key: body for (_, key), body in bodies.items() if isinstance(body, Route)},
+            prices={key: body for (_, key), body in bodies.items() if isinstance(body, PriceTerms)},
+            warnings=(),
+            sha256=hashlib.sha256(encode_body(provider).encode()).hexdigest(),
+        )
+        return await apply_catalog(connection, file, actor=actor)
 
 
 async def _check_moment(connection: Connection, applied_at: int, effective_at: int) -> None:

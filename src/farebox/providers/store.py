@@ -81,7 +81,7 @@ async def load_pools(connection: Connection, safe: Safe | None) -> Loaded:
         if stored.status != "active":
             continue
         try:
-            credential = _credential(stored, open_secret(stored, safe))
+            credential = credential_of(stored, open_secret(stored, safe))
         except CannotOpen as error:
             closed.append(Closed(stored.credential_id, stored.provider_id, str(error)))
         else:
@@ -96,7 +96,8 @@ def open_secret(stored: StoredCredential, safe: Safe | None) -> str:
     return safe.open(stored.sealed, credential_id=stored.credential_id, provider_id=stored.provider_id)
 
 
-def _credential(stored: StoredCredential, secret: str) -> Credential:
+def credential_of(stored: StoredCredential, secret: str) -> Credential:
+    """The row as calls use it."""
     return Credential(
         credential_id=stored.credential_id,
         provider_id=stored.provider_id,
