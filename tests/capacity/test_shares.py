@@ -116,8 +116,8 @@ class Workers(RuleBasedStateMachine):
         """All share anew again and again while calls end and new ones come: everybody who waits gets its part."""
         served = dict.fromkeys(self.workers, 0)
         waits = [owner for owner, worker in self.workers.items() if worker.waiting]
-        for _ in range(24):
-            self.turn += 1
+        for round_number in range(36):
+            self.turn += round_number % 3 == 0  # several rounds fit into a turn
             for owner, worker in self.workers.items():
                 worker.in_use -= min(worker.in_use, 1 + worker.in_use // 2)
                 before = worker.in_use

@@ -49,6 +49,11 @@ class Lease:
         """Whether a unit that comes free goes back to others rather than to the next call."""
         return self.granted > self.usable
 
+    @property
+    def lacks_unasked(self) -> bool:
+        """Whether a call finds none free though there may be more, and the database has not been asked for it yet."""
+        return self.usable <= self.in_use < (self.capacity or 0) and not self.short
+
     def resize(self, capacity: int | None) -> None:
         """The operator changed the limit. A lower one holds for new calls at once."""
         if capacity is None:
@@ -58,6 +63,8 @@ class Lease:
         else:
             self.usable = min(self.usable, capacity)
         self.capacity = capacity
+
+        self.short = False
 
     def suspend(self) -> None:
         """What was granted may belong to others by now: nothing new until the database has answered."""

@@ -43,7 +43,7 @@ class Lessor:
         self.workers = 1
         self.counts_workers = False
         self._store = LeaseStore(connect, owner_id)
-        self._owner_id = owner_id
+        self.owner_id = owner_id
         self._clock = clock
         self._alive = alive
         self._alive_at = clock()
@@ -96,7 +96,7 @@ class Lessor:
         """Another worker is short of a resource, gave some back, or had a call for a lane: `<owner> <resource>`."""
         owner, _, resource = subject.partition(" ")
         lease = self._leases.get(resource)
-        if lease is not None and owner != str(self._owner_id):
+        if lease is not None and owner != str(self.owner_id):
             self.ask(lease)
 
     async def run(self) -> None:
@@ -198,7 +198,7 @@ class Lessor:
                 ended.append(lease.resource)
                 continue
             others = found.rows.get(lease.resource, [])
-            part = share(capacity, others, lease.need, owner_id=self._owner_id, turn=turn)
+            part = share(capacity, others, lease.need, owner_id=self.owner_id, turn=turn)
             wanted = lease.need.wanted
             if _should_be_told(lease, part, wanted):
                 told.append(lease.resource)

@@ -244,7 +244,7 @@ class Seats:
             closed = [gate for gate in gates if gate.in_use >= gate.usable]
             credentials = [] if len(closed) == len(gates) else [state.lease for state in door.pool.credentials]
             for lease in (*closed, *credentials):
-                if lease.in_use >= lease.usable and not lease.refused:
+                if lease.lacks_unasked:
                     self._lessor.ask(lease)
 
     def came_free(self, at: _ProviderState, leases: Iterable[Lease]) -> None:
