@@ -2,7 +2,7 @@
 
 import typer
 
-from farebox.cli import customers, rates, running
+from farebox.cli import customers, pools, providers, rates, running
 from farebox.wiring.logs import log_to_stderr
 
 _HELP = "Farebox: a self-hostable, prepaid gateway for AI models. Start with `farebox demo`."
@@ -16,6 +16,8 @@ app = typer.Typer(
 )
 running.add_to(app)
 customers.add_to(app)
+providers.add_to(app)
+pools.add_to(app)
 rates.add_to(app)
 
 
