@@ -1,9 +1,11 @@
 """The API of one deployment with real keys, a real ledger and the deployment's own catalog."""
 
+import dataclasses
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import httpx
@@ -22,6 +24,13 @@ from farebox.identity.store import NewKey, create_key, create_workspace, find_ke
 from farebox.ledger.commands import OpenBook
 from farebox.providers.accounts import Accounts
 from farebox.records.readiness import ReadinessItem, readiness
+from farebox.routing.estimate import Estimate
+from farebox.routing.explain import explanation
+from farebox.routing.health import Health
+from farebox.routing.moment import LiveMoment
+from farebox.routing.router import Router
+from farebox.routing.rules import Ask
+from farebox.routing.sticky import Sticky
 from farebox.storage.pool import Pool, connected
 from farebox.web.envelope import App
 from farebox.wiring.settings import Settings, load_settings
@@ -29,6 +38,19 @@ from tests.records.books import NOW, Books
 
 TOKEO = Path(__file__).parents[2] / "deployments" / "tokeo" / "farebox.toml"
 ENVIRONMENT = {"ANTHROPIC_API_KEY": "test-a", "GEMINI_API_KEY": "test-g"}
+
+
+# Nobody's: made up for the tests.
+OPERATOR_TOKEN = "operator-" + "o" * 32
+
+
+class Asked(NamedTuple):
+    """A question for an estimate."""
+
+    key: KeyRecord
+    surface: str
+    body: bytes
+    headers: Headers
 
 
 class Shop:
@@ -42,6 +64,14 @@ class Shop:
         self.checks: list[HealthCheck] = [HealthCheck("change_feed", True)]
         self.accounts = Accounts(lambda: books.now, environment=ENVIRONMENT)
         self.cache = KeyCache(100, 100, self._find)
+        health = Health(lambda: books.now, lambda: 0.0)
+        self.router = Router(
+            moment_of=lambda catalog: LiveMoment(catalog, accounts=self.accounts, health=health),
+            health=health,
+            sticky=Sticky(lambda: books.now),
+            draw=lambda _: 0,
+        )
+        self.asked: list[Asked] = []
         self.registry = CollectorRegistry()
         Counter("farebox_test", "Counts nothing", registry=self.registry)
         self.app: App = build_api(self._parts())
@@ -58,12 +88,30 @@ class Shop:
         states = {name: self.accounts.state(provider) for name, provider in self.current.providers.items()}
         return readiness(self.current, states, self.settings.readiness, database_ok=True)
 
+    async def estimate(self, key: KeyRecord, surface: str, body: bytes, headers: Headers) -> Estimate:
+        """In the data plane's place: notes what it was asked, and answers with what it routes."""
+        self.asked.append(Asked(key, surface, body, headers))
+        ask = Ask(model=self.current.models[json.loads(body)["model"]], policy=key.rule.policy)
+        choice = self.router.choose(self.current, ask, most=None)
+        return Estimate(
+            model=ask.model.model_id,
+            surface=surface,
+            hold_usd="0.25",
+            hold_nanos=250_000_000,
+            max_cost_usd=None,
+            max_cost_nanos=None,
+            routes=[],
+            explanation=explanation(self.current, ask, choice),
+        )
+
     def _parts(self) -> Parts:
         return Parts(
             pool=self.pool,
             authenticate=self._authenticate,
             catalog=lambda: self.current,
-            account_state=self.accounts.state,
+            router=self.router,
+            estimate=self.estimate,
+            submit=self.books.batcher.submit,
             readiness=self._readiness,
             health=lambda: self.checks,
             brand=self.settings.brand,
@@ -71,18 +119,32 @@ class Shop:
             clock=lambda: self.books.now,
             registry=self.registry,
             metrics_token="metrics-secret",
+            operator_token=OPERATOR_TOKEN,
         )
 
-    async def customer(self, *, usd: str = "10", scopes: frozenset[str] = DEFAULT_SCOPES) -> "Customer":
+    async def customer(
+        self, *, usd: str = "10", scopes: frozenset[str] = DEFAULT_SCOPES, models: frozenset[str] | None = None
+    ) -> "Customer":
         """A new workspace with cash and a key."""
         async with connected(self.pool) as connection:
             workspace = await create_workspace(connection, f"w{random_id()}", kind=Kind.CUSTOMER, now_micros=NOW)
-            wanted = NewKey(name="k", scopes=scopes)
+            wanted = NewKey(name="k", scopes=scopes, allowed_models=models)
             prefix = self.settings.brand.key_prefix
             key = await create_key(connection, workspace, wanted, key_prefix=prefix, now_micros=NOW)
         await self.books.submit(OpenBook(**self.books._ids(workspace.workspace_id)))
         await self.books.credit(workspace.workspace_id, usd)
         return Customer(self, key.record, key.secret)
+
+    def without_operator(self) -> None:
+        """As a deployment that has set no token."""
+        self.app = build_api(dataclasses.replace(self._parts(), operator_token=None))
+
+    async def operator(self, method: str, path: str, *, expect: int = 200, **options: Any) -> Any:
+        """The JSON of an answer to the operator."""
+        async with self.client(headers={"authorization": f"Bearer {OPERATOR_TOKEN}"}) as client:
+            response = await client.request(method, path, **options)
+        assert response.status_code == expect, response.text
+        return response.json()
 
     def client(self, **options: Any) -> httpx.AsyncClient:
         """A client without a key."""
@@ -103,6 +165,15 @@ class Customer:
     async def get(self, path: str, *, expect: int = 200, **parameters: Any) -> Any:
         """The JSON of an answer."""
         response = await self.raw("GET", path, **parameters)
+        assert response.status_code == expect, response.text
+        return response.json()
+
+    async def send(self, method: str, path: str, body: Any, *, expect: int = 200, **options: Any) -> Any:
+        """The JSON of an answer to a body; bytes go as they are."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {**self.headers, **options.pop("headers", {})}
+        async with self.shop.client(headers=headers) as client:
+            response = await client.request(method, path, content=content, **options)
         assert response.status_code == expect, response.text
         return response.json()
 

@@ -1,7 +1,10 @@
 import json
 
 from farebox.base.errors import CATALOGUE
+from farebox.routing.wishes import POLICY_FIELDS
 from tests.api.shop import ENVIRONMENT, Shop
+
+SPANS = ("day", "month", "lifetime")
 
 
 async def test_tokeo_tells_its_limits_models_and_blocked_work(shop: Shop) -> None:
@@ -58,12 +61,18 @@ async def test_openapi_describes_every_route_with_real_schemas_and_no_foreign_sc
     assert response.headers["content-type"].startswith("application/json")
     document = response.json()
     paths = {"/api/balance", "/api/usage", "/api/usage/{call_id}", "/api/receipts", "/api/setup", "/api/errors"}
-    paths |= {"/api/webhooks"}
+    paths |= {"/api/webhooks", "/api/route/explain", "/api/estimate", "/api/routes", "/api/policy", "/api/limits"}
+    paths |= {f"/api/keys/{{key_id}}/{what}" for what in ("limits", "policy")}
+    paths |= {f"/api/operator/workspaces/{{workspace_id}}/{what}" for what in ("limits", "policy")}
+    paths |= {"/api/operator/routes"}
     assert set(document["paths"]) == paths | {"/healthz", "/readyz"}
     usage = document["paths"]["/api/usage"]["get"]
     assert {item["name"] for item in usage["parameters"]} == {
         "model", "key", "status", "streamed", "from", "to", "cursor", "limit", "format",
     }  # fmt: skip
+    for path, fields in (("/api/keys/{key_id}/policy", POLICY_FIELDS), ("/api/keys/{key_id}/limits", SPANS)):
+        body = document["paths"][path]["put"]["requestBody"]["content"]["application/json"]["schema"]
+        assert set(body["properties"]) == set(fields)
     shown = json.dumps(document["components"]["schemas"])
     assert all(name in shown for name in ("available_usd", "rates_pico_usd_per_unit", "balance_after_usd"))
     assert "password" not in json.dumps(document) and "workspace_active" not in json.dumps(document)
