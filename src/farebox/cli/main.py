@@ -2,7 +2,7 @@
 
 import typer
 
-from farebox.cli import customers, pools, providers, rates, running
+from farebox.cli import customers, pools, providers, rates, routing, running
 from farebox.wiring.logs import log_to_stderr
 
 _HELP = "Farebox: a self-hostable, prepaid gateway for AI models. Start with `farebox demo`."
@@ -19,6 +19,7 @@ customers.add_to(app)
 providers.add_to(app)
 pools.add_to(app)
 rates.add_to(app)
+routing.add_to(app)
 
 
 def main() -> None:
