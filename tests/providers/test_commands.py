@@ -296,3 +296,27 @@ def test_the_default_pool_of_the_environments_key_can_have_lanes(stocked: Operat
 def test_what_cannot_be_a_pool_is_told(stocked: Operator, words: tuple[str, ...], message: str) -> None:
     said, _ = refused(stocked.types("pool", *words))
     assert message in said
+
+
+def test_the_doctor_tells_of_stored_keys_and_of_those_that_stay_closed(stocked: Operator) -> None:
+    added = stocked.asks("provider", "add", "one", secret=SANDBOX_KEY)["credential"]["credential_id"]
+    found = {each["check"]: each for each in stocked.asks("doctor", "--port", "0")["findings"]}
+    assert (found["provider one"]["verdict"], found["provider one"]["detail"]) == ("ok", "has a stored key")
+    done = stocked.types("doctor", "--port", "0", "--json", FAREBOX_SECRETS_KEY=NEW)
+    found = {each["check"]: each for each in json.loads(done.stdout)["findings"]}
+    closed = found[f"credential {added}"]
+    assert (done.returncode, closed["verdict"]) == (1, "error")
+    assert "another key than FAREBOX_SECRETS_KEY" in closed["detail"] and f"rotate one {added}" in closed["fix"]
+
+
+def test_the_doctor_tells_of_an_address_that_nothing_is_sent_to(stocked: Operator) -> None:
+    stocked.config.write_text("[upstream]\nprivate_hosts = []\n")
+    done = stocked.types("doctor", "--port", "0", "--json", ONE_API_KEY=SANDBOX_KEY)
+    details = [each["detail"] for each in json.loads(done.stdout)["findings"] if each["verdict"] == "error"]
+    assert details == ["127.0.0.1 is not a public address, so nothing is sent there"] * 2
+
+
+@pytest.mark.parametrize("command", [("serve", "--port", "0"), ("provider", "list"), ("config", "check")])
+def test_a_secrets_key_that_is_none_stops_the_start(operator: Operator, command: tuple[str, ...]) -> None:
+    message, fix = refused(operator.types(*command, FAREBOX_SECRETS_KEY="hunter2-hunter2"))
+    assert message == "error: FAREBOX_SECRETS_KEY is not 32 bytes in base64" and "hunter2" not in fix

@@ -11,7 +11,6 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from farebox.base.clock import monotone_clock
 from farebox.base.errors import OperatorError
 from farebox.base.money import NANOS_PER_USD
 from farebox.catalog.checklist import checklist_of
@@ -25,6 +24,7 @@ from farebox.wiring.arguments import read_limits
 from farebox.wiring.catalogs import current_catalog, store_catalog
 from farebox.wiring.crew import Plan
 from farebox.wiring.processes import address_of, bound, metrics_folder, ready_database, run_crew
+from farebox.wiring.providers import accounts_of, stored_pools
 from farebox.wiring.settings import Settings
 from farebox.wiring.signals import StopSignals
 from farebox_sandbox.process import RunningSandbox, SandboxStartError, start_sandbox
@@ -122,7 +122,7 @@ def _furnish(settings: Settings, database: OpenDatabase, address: str, *, report
     report("opening the demo workspace and making a key")
     catalog = asyncio.run(current_catalog(database.dsn))
     workspace_id, key = asyncio.run(_furnish_workspace(settings, database.dsn))
-    sandboxed, real = _providers(catalog, settings.brand.key_prefix)
+    sandboxed, real = _providers(catalog, accounts_of(settings, asyncio.run(stored_pools(database.dsn, settings))))
     available_usd = next(
         view.available_usd
         for view in asyncio.run(operate.list_workspaces(database.dsn))
@@ -182,8 +182,7 @@ def _model(catalog: Catalog) -> str:
     return PREFERRED_MODEL if PREFERRED_MODEL in sold or not sold else sold[0]
 
 
-def _providers(catalog: Catalog, own_key_prefix: str) -> tuple[list[str], list[str]]:
+def _providers(catalog: Catalog, accounts: Accounts) -> tuple[list[str], list[str]]:
     """Who is played by the sandbox, and who is called for real."""
-    accounts = Accounts(monotone_clock(), own_key_prefix=own_key_prefix)
-    real = [p.display_name for p in catalog.providers.values() if accounts.endpoint(p) is not None]
+    real = [p.display_name for p in catalog.providers.values() if accounts.pools(p)]
     return [p.display_name for p in catalog.providers.values() if p.display_name not in real], real

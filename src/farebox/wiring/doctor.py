@@ -10,20 +10,28 @@ from typing import Final, Literal
 import msgspec
 import psycopg
 
+from farebox.base.addresses import HTTPS_PORT, is_public
 from farebox.base.errors import OperatorError
 from farebox.catalog.checklist import ProviderChecklist, checklists_by_provider
-from farebox.catalog.model import Provider
+from farebox.catalog.model import Catalog, Provider
+from farebox.providers.client import host_of
+from farebox.providers.guard import look_up_name
+from farebox.providers.store import Closed
 from farebox.storage.migrate import require_current_schema
 from farebox.storage.server import open_database
 from farebox.wiring.catalogs import current_catalog, store_catalog
 from farebox.wiring.operate import verify_ledger
 from farebox.wiring.processes import bound
+from farebox.wiring.providers import stored_pools
 from farebox.wiring.settings import Settings, refuse_empty
+from farebox.wiring.upstream import private_hosts
 
 Verdict = Literal["ok", "warning", "error"]
 
 OLDEST_PYTHON: Final = (3, 11)
 HEALTH_TIMEOUT_SECONDS: Final = 2.0
+# For the addresses of all providers, which are looked up at once.
+LOOK_UP_SECONDS: Final = 3.0
 CONNECT_TIMEOUT_SECONDS: Final = 5
 # What must be on for an answered call to survive a power cut.
 _DURABLE: Final = ("fsync", "synchronous_commit", "full_page_writes")
@@ -117,8 +125,12 @@ def _inside(settings: Settings, dsn: str, *, embedded: bool) -> Iterator[Finding
     yield Finding(check="schema", verdict="ok", detail="current")
     yield _catalog(settings, dsn)
     catalog = asyncio.run(current_catalog(dsn))
+    loaded = asyncio.run(stored_pools(dsn, settings))
+    stored = {pool.provider_id for pool in loaded.pools if pool.credentials}
     for provider in catalog.providers.values():
-        yield _provider_key(provider, settings.brand.key_prefix)
+        yield _provider_key(provider, settings.brand.key_prefix, stored=provider.provider_id in stored)
+    yield from map(_closed, loaded.closed)
+    yield from asyncio.run(_addresses(settings, catalog))
     for provider_id, checklist in checklists_by_provider(catalog).items():
         if checklist.missing:
             yield _checklist(catalog.providers[provider_id], checklist)
@@ -143,14 +155,16 @@ def _catalog(settings: Settings, dsn: str) -> Finding:
     )
 
 
-def _provider_key(provider: Provider, own_key_prefix: str) -> Finding:
+def _provider_key(provider: Provider, own_key_prefix: str, *, stored: bool) -> Finding:
     check, name = f"provider {provider.provider_id}", provider.api_key_env
     if name is None:
-        return Finding(check=check, verdict="ok", detail="needs no key")
+        return Finding(check=check, verdict="ok", detail="has a stored key" if stored else "needs no key")
     try:
         refuse_empty([name])
     except OperatorError as error:
         return Finding(check=check, verdict="error", detail=error.message, fix=error.fix)
+    if stored:
+        return Finding(check=check, verdict="ok", detail="has a stored key")
     if os.environ.get(name, "").startswith(own_key_prefix):
         return Finding(
             check=check,
@@ -164,8 +178,45 @@ def _provider_key(provider: Provider, own_key_prefix: str) -> Finding:
         check=check,
         verdict="warning",
         detail=f"{name} is not set, so its routes are not ready",
-        fix=f"set {name} where `farebox serve` is started",
+        fix=f"set {name} where `farebox serve` is started, or `farebox provider add {provider.provider_id}`",
     )
+
+
+def _closed(closed: Closed) -> Finding:
+    return Finding(
+        check=f"credential {closed.credential_id}",
+        verdict="error",
+        detail=f"of {closed.provider_id} cannot be opened, so it is left out: {closed.why}",
+        fix="set FAREBOX_SECRETS_KEY to the key that it was stored with, or give it a new secret: "
+        f"`farebox provider rotate {closed.provider_id} {closed.credential_id}`",
+    )
+
+
+async def _addresses(settings: Settings, catalog: Catalog) -> list[Finding]:
+    """Of live providers whose address calls would refuse. A name that cannot be looked up is no finding."""
+    allowed = private_hosts(settings)
+    hosts = {each.provider_id: host_of(each.base_url) for each in catalog.providers.values() if each.status == "live"}
+    asked = {provider_id: host for provider_id, host in hosts.items() if host not in allowed}
+    private = await asyncio.gather(*map(_is_private, asked.values()))
+    return [
+        Finding(
+            check=f"provider {provider_id}",
+            verdict="error",
+            detail=f"{host} is not a public address, so nothing is sent there",
+            fix=f'if that is meant, add "{host}" to upstream.private_hosts in farebox.toml',
+        )
+        for (provider_id, host), refused in zip(asked.items(), private, strict=True)
+        if refused
+    ]
+
+
+async def _is_private(host: str) -> bool:
+    try:
+        async with asyncio.timeout(LOOK_UP_SECONDS):
+            found = await asyncio.to_thread(look_up_name, host, HTTPS_PORT)
+    except (OSError, ValueError):
+        return False
+    return not all(map(is_public, found))
 
 
 def _checklist(provider: Provider, checklist: ProviderChecklist) -> Finding:

@@ -100,6 +100,12 @@ def accounts_of(settings: Settings, loaded: store.Loaded) -> Accounts:
     return accounts
 
 
+async def stored_pools(dsn: str, settings: Settings) -> store.Loaded:
+    """What is stored, as a process with these settings can open it."""
+    async with connected(dsn) as connection:
+        return await store.load_pools(connection, safe_of(settings.secrets_key, settings.old_secrets_key))
+
+
 # ── looking ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

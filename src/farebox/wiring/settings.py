@@ -31,6 +31,7 @@ from farebox.base.limits import (
 )
 from farebox.base.money import MoneyError, parse_usd
 from farebox.catalog.toml_place import Place, StructT, Table, check_keys, check_texts, table_at
+from farebox.providers.secrets import safe_of
 from farebox.storage.home import Home
 from farebox.wiring.arguments import read_limits
 
@@ -187,6 +188,8 @@ def default_config_path() -> Path:
 def load_settings(config: Path | None = None, environment: Mapping[str, str] = os.environ) -> Settings:
     """Read and check everything. `config` None: FAREBOX_CONFIG, or what comes with Farebox. Raises OperatorError."""
     refuse_empty(_SECRETS, environment)
+    # A key that is none is found before anything is started; the parts that need it make it anew from the text.
+    safe_of(environment.get("FAREBOX_SECRETS_KEY"), environment.get("FAREBOX_OLD_SECRETS_KEY"))
     path = (config or Path(environment.get("FAREBOX_CONFIG") or default_config_path())).expanduser().absolute()
     document, place = _read(path)
     return Settings(
