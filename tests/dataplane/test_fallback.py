@@ -35,7 +35,7 @@ async def test_the_second_route_answers_when_the_first_fails_before_the_client_h
     gateway: RunningGateway, stream: bool
 ) -> None:
     faults = FAULTS | (ONLY_STREAM if stream else ONLY_JSON)
-    gateway.parts.accounts.woke("locked")
+    gateway.parts.accounts.woke("sandbox:locked")
 
     async def one(name: str, directives: dict[str, Any], outcome: str) -> None:
         await gateway.set_faults(f"pair-{name}-1", directives)

@@ -111,6 +111,7 @@ def late_evidence(customer: Customer, hold_id: UUID, now_micros: int) -> Evidenc
         "error_code": None,
         "service_tier": None,
         "units": None,
+        "routing": None,
     }
     usage = {"input_tokens": 7, "output_tokens": 3, "held_nanos": HELD_NANOS, "request_counted": True}
     times = {"started_at": now_micros, "finished_at": now_micros}

@@ -60,7 +60,7 @@ async def play_everything(gateway: RunningGateway, customer: Customer, marker: s
     """Prompts and answers with the marker through every fault; what other customers are told."""
 
     async def one(fault: Fault, stream: bool) -> None:
-        gateway.parts.accounts.woke("locked")
+        gateway.parts.accounts.woke("sandbox:locked")
         directives = {"error_message": f"about {marker}", **fault.directives}
         if "words" not in directives:
             directives["text"] = f"answer {marker}"
@@ -68,6 +68,7 @@ async def play_everything(gateway: RunningGateway, customer: Customer, marker: s
         await see(customer.chat(f"prompt {marker}", model=fault.model, stream=stream, sandbox=directives, tools=tools))
 
     await together(one(*case) for case in cases(WHOLE + NOT_WHOLE))
+    await gateway.idle()
     for headers in ({"x-marker": marker}, {"idempotency-key": marker}, {"idempotency-key": marker}):
         await see(customer.chat(f"prompt {marker}", headers=headers))
     for body in (f'{{"model":"{marker}"', f'{{"model":"{marker}","messages":[]}}', f'"{marker}"'):
