@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from farebox.base.limits import RateLimits
 from farebox.identity.model import RateLimit
-from farebox.routing.rates import UNLIMITED, forget_past_rates
+from farebox.routing.rates import UNLIMITED, RateTicket, forget_past_rates
 from farebox.routing.rates.legs import kept_of
 from farebox.storage.pool import connected
 from tests.rates.gates import (
@@ -221,15 +221,17 @@ async def test_a_large_call_that_is_refused_strands_nothing(stage: Stage) -> Non
 
 
 async def test_a_caller_that_leaves_while_it_waits_takes_nothing_with_it(stage: Stage) -> None:
-    gate, key = stage.gate(OWNERS[0]), key_with(_requests(5))
+    gate, key = stage.gate(OWNERS[0]), key_with(_requests(9))
+    passed = 0
     for ticks in range(12):
         caller = asyncio.create_task(gate.take(key, "plain", 0))
         for _ in range(ticks):
             await asyncio.sleep(0)
         caller.cancel()
-        await asyncio.gather(caller, return_exceptions=True)
+        [answer] = await asyncio.gather(caller, return_exceptions=True)
+        passed += isinstance(answer, RateTicket)  # one that was faster than we were
     await settled(stage)
-    assert len(await take_many([stage.gate(OWNERS[1])], key, 9)) == 5
+    assert passed + len(await take_many([stage.gate(OWNERS[1])], key, 20)) == 9
 
 
 async def test_without_the_database_what_is_leased_is_used_up_and_then_nothing_passes(stage: Stage) -> None:
@@ -274,7 +276,8 @@ async def test_whatever_calls_do_no_estimate_passes_while_the_limit_is_used_up(
         stage.now_micros += SECOND
         answer = await take(gates[which], key, tokens=estimate)
         if not isinstance(answer, Exception):
-            assert used + estimate <= most
+            # Output that came unexpected does not take back the blocks that the others keep.
+            assert used + estimate <= most + 2 * kept_of(most) if used < most else estimate <= kept_of(most)
             answer.finish(really)
             used += really
         else:

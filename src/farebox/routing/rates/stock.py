@@ -27,8 +27,11 @@ REFUSED: Final = -1
 # A limit that leaves nothing is not asked about again for so long: a flood of refused calls costs the database nothing.
 FLOOD_MICROS: Final = MICROS_PER_SECOND
 CONCURRENT_FLOOD_MICROS: Final = MICROS_PER_SECOND // 10
+# A client that calls one after the other must not be refused because the slot of its last call is still on its way back
+# from another process: before a call is refused for want of a slot, it is asked for once more after so long.
+ON_ITS_WAY_SECONDS: Final = 0.025
 # Slots that were not used for so long are given back, all of them.
-IDLE_MICROS: Final = 30 * MICROS_PER_SECOND
+IDLE_MICROS: Final = 5 * MICROS_PER_SECOND
 # Longer than a call can be between finding a stock and taking from it.
 UNTOUCHED_MICROS: Final = 10 * MICROS_PER_SECOND
 
@@ -53,7 +56,7 @@ class Stock(ABC):
         self.mark = 0  # the minute that `left` is of
         self._leases = leases
         self._clock = clock
-        self._asked_at = self._touched_at = 0
+        self._short_at = self._touched_at = 0
         self._refill = self._stopped = False
         self._queue: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -62,9 +65,10 @@ class Stock(ABC):
         """Before each use: the limit and the moment as they are now."""
         self._touched_at = now_micros
         if most != self.most:
-            # What is in memory was leased under the other limit; more may be had, or less.
-            self.most, self._asked_at = most, 0
-            self._fit()
+            lowered = most < self.most
+            self.most, self._short_at = most, 0
+            if lowered:
+                self._void()
 
     def reading(self) -> Reading:
         """What is left of the limit as far as this process knows."""
@@ -72,8 +76,9 @@ class Stock(ABC):
         return Reading(Bound(self.leg, self.most), remaining, self._resets_at())
 
     def is_spent(self, units: int, now_micros: int) -> bool:
-        """Whether so much cannot be had, by what the database said a moment ago."""
-        return units > self.left + self.unleased and now_micros < self._asked_at + self.flood_micros
+        """Whether so much cannot be had: the database said so a moment ago, and nothing is on its way."""
+        known = now_micros < self._short_at + self.flood_micros and not self.is_busy
+        return known and units > self.left + self.unleased
 
     def take_now(self, units: int) -> int:
         """Take from what is here; the mark to give it back with, or REFUSED. Begins to fetch more in time."""
@@ -106,8 +111,8 @@ class Stock(ABC):
         """Units that were taken with that mark and not used."""
 
     @abstractmethod
-    def _fit(self) -> None:
-        """Keep no more than the limit allows, which has changed."""
+    def _void(self) -> None:
+        """Nothing that was leased under a higher limit may be used."""
 
     def begin(self) -> None:
         """Ask the database, unless that is under way: it is asked for all who wait."""
@@ -161,8 +166,11 @@ class Stock(ABC):
             lease = await self._ask(want)
         if lease is None:
             return False
-        self.unleased, self._asked_at = lease.unleased, self._clock()
-        return lease.granted < want
+        self.unleased = lease.unleased
+        if lease.granted == want:
+            return False
+        self._short_at = self._clock()
+        return True
 
     @abstractmethod
     async def _ask(self, want: int) -> Lease | None:
@@ -215,11 +223,11 @@ class Window(Stock):
         minute = minute_of(now_micros)
         if minute > self.mark:
             # What was left of the minute before is void, and so is what it owed.
-            self.mark, self.left, self.unleased, self._asked_at = minute, 0, most, 0
+            self.mark, self.left, self.unleased, self._short_at = minute, 0, most, 0
         super().touch(most, now_micros)
 
-    def _fit(self) -> None:
-        self.left = min(self.left, max(1, kept_of(self.most)))
+    def _void(self) -> None:
+        self.left = min(self.left, 0)
 
     def give_back(self, units: int, mark: int) -> None:
         if mark == self.mark:
@@ -246,6 +254,7 @@ class Window(Stock):
         settle = max(0, -self.left) - surplus
         # Surplus is out of reach while it is on its way; a debt is paid at once, and owed again if that fails.
         self.left += settle
+        self.unleased += surplus
         try:
             lease = await self._leases.window(self.leg, mark, most=self.most, settle=settle, want=want)
         except BaseException:
@@ -273,10 +282,8 @@ class Slots(Stock):
         self.in_use = 0
         self._doubtful = False
 
-    def _fit(self) -> None:
-        fitting = max(0, min(self.left, self.most - self.in_use))
-        self._doubtful = self._doubtful or fitting != self.left
-        self.left = fitting
+    def _void(self) -> None:
+        self._doubtful, self.left = True, 0
 
     def give_back(self, units: int, mark: int) -> None:
         self.in_use -= units
@@ -303,7 +310,17 @@ class Slots(Stock):
         return self._doubtful or self._surplus(self._kept()) > 0
 
     async def _ask(self, want: int) -> Lease | None:
-        self.left -= self._surplus(self._kept())
+        surplus = self._surplus(self._kept())
+        self.left -= surplus
+        self.unleased += surplus
+        lease = await self._more(want)
+        if lease.granted < want and self._queue and self._queue[0].units > self.left:
+            await asyncio.sleep(ON_ITS_WAY_SECONDS)
+            again = await self._more(want - lease.granted)
+            lease = Lease(lease.granted + again.granted, again.unleased)
+        return lease
+
+    async def _more(self, want: int) -> Lease:
         self._doubtful = True
         lease = await self._leases.slots(self.leg, most=self.most, held=self.in_use + self.left, want=want)
         self._doubtful = False
