@@ -29,7 +29,6 @@ async def _refused(customer: Customer, path: str, body: dict[str, Any]) -> dict[
         ({"search_parameters": {"mode": "on"}}, "server_tool:live_search"),
         ({"plugins": [{"id": "web"}]}, "server_tool:plugins"),
         ({"models": ["a/dearer-one"]}, "server_tool:model_fallback"),
-        ({"provider": {"order": ["a-dearer-one"]}}, "server_tool:provider_choice"),
     ],
 )
 async def test_chat_asks_for_nothing_that_has_no_price(customer: Customer, fields: dict[str, Any], name: str) -> None:

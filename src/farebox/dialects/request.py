@@ -19,7 +19,7 @@ DECIDING = frozenset(
         *("model", "messages", "system", "instructions", "input", "prompt", "tools", "n", "stream", "stream_options"),
         *("max_tokens", "max_completion_tokens", "max_output_tokens", "service_tier", "thinking", "modalities"),
         *("size", "quality", "output_format", "frame_count", "partial_images", "svg", "image", "images", "mask"),
-        *("stream_format", "seconds", "file"),
+        *("stream_format", "seconds", "file", "provider", "max_cost"),
     }
 )
 

@@ -39,14 +39,13 @@ _MEDIA_PARTS = {
 # Tools that the client runs; every other tool is run, and may be billed, by the provider.
 _CLIENT_TOOLS = frozenset({"function", "custom"})
 # Fields by which vendors bill more than the request shows: they search, run tools of their own, or let another model
-# or another vendor answer, at another price (xAI, Alibaba, OpenRouter).
+# answer, at another price (xAI, Alibaba, OpenRouter). Their `provider` is ours: no vendor is sent it.
 _BILLED_APART = {
     "web_search_options": "web_search",
     "search_parameters": "live_search",
     "enable_search": "web_search",
     "plugins": "plugins",
     "models": "model_fallback",
-    "provider": "provider_choice",
 }
 
 # Where parts stand in a message: what it says, and pictures that a model made (OpenRouter).
