@@ -12,12 +12,14 @@ from bench.dialects import dialects
 from bench.governed import governed
 from bench.growth import growth
 from bench.home import DEFAULT_FOLDER
+from bench.lanes import lanes
 from bench.ledger import ledger
 from bench.long_requests import long_requests
 from bench.machine import describe_machine
 from bench.memory import memory
 from bench.profiling import profile, profile_streams
 from bench.report import Report, write_markdown
+from bench.routing import routing
 from bench.run import Run
 from bench.streaming import streaming
 from farebox.base.errors import OperatorError
@@ -27,7 +29,9 @@ ALWAYS: dict[str, Callable[[Run], Report]] = {
     "streaming": streaming,
     "dialects": dialects,
     "long-requests": long_requests,
+    "routing": routing,
     "ledger": ledger,
+    "lanes": lanes,
     "memory": memory,
     "coldstart": coldstart,
     "growth": growth,

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import psycopg
 
-from farebox.base.clock import MICROS_PER_SECOND
+from farebox.base.clock import MICROS_PER_SECOND, monotone_clock
 from farebox.base.ids import random_id
 from farebox.base.limits import Routing
 from farebox.catalog.model import Provider
@@ -32,6 +32,17 @@ class HandClock:
 
     def pass_seconds(self, seconds: float) -> None:
         self.now_micros += int(seconds * MICROS_PER_SECOND)
+
+
+class AheadClock:
+    """Real time, that jumps ahead on request."""
+
+    def __init__(self) -> None:
+        self._real = monotone_clock()
+        self.ahead_seconds = 0
+
+    def __call__(self) -> int:
+        return self._real() + self.ahead_seconds * MICROS_PER_SECOND
 
 
 class PlainAccounts:

@@ -8,9 +8,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from farebox.base.clock import monotone_clock
 from farebox.base.limits import Routing
 from farebox.ledger.owners import OWNER_GRACE_SECONDS
+from farebox.routing.capacity.doors import LEND_AFTER_SECONDS
 from farebox.routing.capacity.lessor import Lessor
 from farebox.routing.capacity.seats import NoSeat, Seat, Seats
 from farebox.storage.changes import ChangeFeed
@@ -18,6 +18,7 @@ from farebox.storage.pool import PoolBounds, open_pool
 from tests.capacity.stand import (
     OWNER_OF_LANE,
     PROVIDER,
+    AheadClock,
     PlainAccounts,
     connect_with,
     credential,
@@ -31,9 +32,10 @@ from tests.capacity.stand import (
 class Worker:
     """One worker as the composition root makes it."""
 
-    def __init__(self, accounts: PlainAccounts, lessor: Lessor) -> None:
+    def __init__(self, accounts: PlainAccounts, lessor: Lessor, clock: AheadClock) -> None:
         self.lessor = lessor
-        self.seats = Seats(accounts, lessor, clock=monotone_clock(), routing=Routing(), draw=first)
+        self.clock = clock
+        self.seats = Seats(accounts, lessor, clock=clock, routing=Routing(), draw=first)
         self.seats.know([PROVIDER])
 
     def take_all(self, workspace_id: int = 1) -> list[Seat]:
@@ -53,8 +55,9 @@ async def worker(dsn: str, accounts: PlainAccounts, *, runs: bool = True) -> Asy
     async with AsyncExitStack() as stack:
         owner_id = await stack.enter_async_context(living(dsn))
         connections = await stack.enter_async_context(open_pool(dsn, PoolBounds(max_size=2)))
-        lessor = Lessor(connect_with(connections), owner_id=owner_id, clock=monotone_clock(), alive=lambda: True)
-        made = Worker(accounts, lessor)
+        clock = AheadClock()
+        lessor = Lessor(connect_with(connections), owner_id=owner_id, clock=clock, alive=lambda: True)
+        made = Worker(accounts, lessor, clock)
         if runs:
             feed = ChangeFeed(dsn, lambda topic, subject: lessor.heard(subject) if topic == "capacity" else None, _pass)
             feed.start()
@@ -226,6 +229,7 @@ async def test_a_lane_is_there_for_its_workspace_at_whichever_worker_it_calls(ds
 async def test_a_lane_is_lent_at_one_worker_until_its_workspace_calls_another(dsn: str) -> None:
     accounts = PlainAccounts(pool(credential(most=8), most=8, lanes=[lane(8)]))
     async with worker(dsn, accounts) as one, worker(dsn, accounts) as other:
+        one.clock.ahead_seconds = other.clock.ahead_seconds = LEND_AFTER_SECONDS
         lent = [await one.take() for _ in range(6)]
         with pytest.raises(NoSeat):
             await one.take(1, 0.4)
@@ -293,18 +297,15 @@ async def test_calls_that_are_cancelled_anywhere_leave_nothing_taken(dsn: str) -
 async def test_without_the_database_what_was_granted_goes_on_until_the_worker_may_count_as_gone(dsn: str) -> None:
     accounts = PlainAccounts(pool(credential(most=8)))
     alive = True
-    micros = monotone_clock()
-    ahead = 0
+    clock = AheadClock()
     async with living(dsn) as owner_id, open_pool(dsn) as connections:
-        lessor = Lessor(
-            connect_with(connections), owner_id=owner_id, clock=lambda: micros() + ahead, alive=lambda: alive
-        )
-        at = Worker(accounts, lessor)
+        lessor = Lessor(connect_with(connections), owner_id=owner_id, clock=clock, alive=lambda: alive)
+        at = Worker(accounts, lessor, clock)
         await lessor.round()
         await connections.close()
         alive = False
         await lessor.round()
         at.take_all()[0].give_back()
-        ahead = OWNER_GRACE_SECONDS * 1_000_000
+        clock.ahead_seconds = OWNER_GRACE_SECONDS
         await lessor.round()
         assert at.take_all() == []

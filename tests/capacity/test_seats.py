@@ -163,6 +163,7 @@ async def test_the_owner_of_a_lane_also_has_its_part_of_what_is_shared() -> None
 
 async def test_an_idle_lane_lends_down_to_its_reserve() -> None:
     stand = Stand(pool(credential(most=20), most=20, lanes=[lane(8)]))
+    stand.clock.pass_seconds(LEND_AFTER_SECONDS)
     assert len([stand.take() for _ in range(12 + 6)]) == 18
     assert stand.refused()
     assert len([stand.take(OWNER_OF_LANE) for _ in range(2)]) == 2
@@ -182,8 +183,17 @@ async def test_a_lane_lends_nothing_from_its_first_call_until_it_has_been_idle()
     stand.take()
 
 
+async def test_a_worker_that_has_just_started_does_not_take_a_lane_for_idle() -> None:
+    stand = Stand(pool(credential(most=8), most=8, lanes=[lane(8)]))
+    stand.clock.pass_seconds(LEND_AFTER_SECONDS - 1)
+    assert stand.refused()
+    stand.clock.pass_seconds(1)
+    stand.take()
+
+
 async def test_a_lent_slot_goes_back_to_its_lane_before_anybody_else() -> None:
     stand = Stand(pool(credential(most=8), most=8, lanes=[lane(8)]))
+    stand.clock.pass_seconds(LEND_AFTER_SECONDS)
     lent = [stand.take() for _ in range(6)]
     assert len([stand.take(OWNER_OF_LANE) for _ in range(2)]) == 2
     shared, owner = stand.waits(5), stand.waits(OWNER_OF_LANE)

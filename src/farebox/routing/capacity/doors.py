@@ -46,14 +46,16 @@ class CredentialState:
 
 
 class LaneState:
-    """One lane: its slots, and how many of them may be lent. `loans` None: it lends nothing."""
+    """One lane: its slots, and how many of them may be lent. `loans` None: it lends nothing. It was not looked at
+    before `known_since`, so it does not count as idle before that either."""
 
-    __slots__ = ("lane", "loans", "slots")
+    __slots__ = ("known_since", "lane", "loans", "slots")
 
-    def __init__(self, lane: Lane, slots: Lease, loans: Lease | None) -> None:
+    def __init__(self, lane: Lane, slots: Lease, loans: Lease | None, *, known_since: int) -> None:
         self.lane = lane
         self.slots = slots
         self.loans = loans
+        self.known_since = known_since
 
     @property
     def in_use_by_owner(self) -> int:
@@ -71,6 +73,7 @@ class LaneState:
         slots = self.slots
         return (
             slots.in_use == slots.borrowed
+            and self.known_since <= since
             and (slots.called_at is None or slots.called_at <= since)
             and (slots.called_elsewhere_at is None or slots.called_elsewhere_at <= since)
         )
@@ -144,7 +147,7 @@ def loan_capacity(lane: Lane) -> int:
     return lane.slots - max(1, lane.slots // _RESERVES)
 
 
-def open_pool(pool: Pool, accounts: Accounts, lessor: Lessor, paces: dict[str, Pace]) -> PoolState:
+def open_pool(pool: Pool, accounts: Accounts, lessor: Lessor, *, paces: dict[str, Pace], now_micros: int) -> PoolState:
     """The state of a pool; what was there under the same names goes on."""
     credentials = []
     for credential in pool.credentials:
@@ -154,7 +157,7 @@ def open_pool(pool: Pool, accounts: Accounts, lessor: Lessor, paces: dict[str, P
     for lane in pool.lanes:
         slots = lessor.lease(f"lane:{lane.lane_id}", lane.slots)
         loans = lessor.lease(f"loan:{lane.lane_id}", loan_capacity(lane)) if lane.lends else None
-        lanes[lane.workspace_id] = LaneState(lane, slots, loans)
+        lanes[lane.workspace_id] = LaneState(lane, slots, loans, known_since=now_micros)
     shared = lessor.lease(f"pool:{pool.provider_id}:{pool.pool_id}", shared_capacity(pool, accounts))
     return PoolState(pool, credentials, shared, lanes)
 

@@ -174,7 +174,184 @@ class Seats:
         return at
 
     def _replace(self, at: _ProviderState, pools: tuple[Pool, ...]) -> None:
-        states = tuple(open_pool(pool, self._accounts, self._lessor, self._paces) for pool in pools)
+        now_micros = self._clock()
+        states = tuple(
+            open_pool(pool, self._accounts, self._lessor, paces=self._paces, now_micros=now_micros) for pool in pools
+        )
+        for lease in at.replace(pools, states):
+            self._lessor.retire(lease)
+        self._lessor.counts_workers = bool(self._paces)
+
+    def _take(self, at: _ProviderState, plan: Plan) -> Seat | None:
+        credentials = at.states[0].credentials if at.states else ()
+        draw = self._draw(len(credentials)) if len(credentials) > 1 else 0
+        found = self._finder.find(plan, draw)
+        return None if found is None else self._seat(at, found)
+
+    def _seat(self, at: _ProviderState, found: Found) -> Seat:
+        state, gate, loans = found
+        lease = state.lease
+        lease.in_use += 1
+        gate.in_use += 1
+        if lease.in_use >= lease.ask_at:
+            self._ask(lease)
+        if gate.in_use >= gate.ask_at:
+            self._ask(gate)
+        if loans is not None:
+            gate.borrowed += 1
+            loans.in_use += 1
+        if state.pace is not None:
+            state.pace.spend(self._clock())
+        return Seat(state.credential, found, at)
+
+    def _ask(self, lease: Lease) -> None:
+        lease.ask_at = UNLIMITED  # once; the round sets it anew
+        self._lessor.ask(lease)
+
+    def _lane_called(self, plan: Plan, workspace_id: int) -> None:
+        now_micros = self._clock()
+        for door in plan.doors():
+            if door.lane is not None and door.lane.called(now_micros) and door.lane.loans is not None:
+                door.lane.slots.tell = True
+                self._lessor.ask(door.lane.slots)
+
+    # Waiting
+
+    async def _wait(self, at: _ProviderState, key: Key, workspace_id: int, wait_seconds: float) -> Seat:
+        loop = asyncio.get_running_loop()
+        seat: asyncio.Future[Seat] = loop.create_future()
+        plan = at.plan(key)
+        waiter = at.lines.join(key, plan, workspace_id, seat)
+        self.waiting += 1
+        self._ask_for(plan)
+        timer = loop.call_later(wait_seconds, self._expire, seat)
+        try:
+            return await seat
+        except asyncio.CancelledError:
+            if seat.done() and not seat.cancelled() and seat.exception() is None:
+                seat.result().give_back()  # it came in the same moment
+            raise
+        finally:
+            timer.cancel()
+            self.waiting -= 1
+            at.lines.leave(waiter)
+
+    def _expire(self, seat: "asyncio.Future[Seat]") -> None:
+        if not seat.done():
+            seat.set_exception(NoSeat(self._queue_seconds()))
+
+    def _ask_for(self, plan: Plan) -> None:
+        """A call waits: have what it lacks shared at once, unless the database has just said that there is no more.
+
+        What nobody would be counted for in `_count` must not be asked for here, or the rounds would never rest.
+        """
+        for pool, lane in plan.doors():
+            gates = [pool.shared] if lane is None else [pool.shared, lane.slots]
+            lets_in = any(gate.in_use < gate.usable for gate in gates)
+            if lets_in or (lane is not None and lane.in_use_by_owner < lane.lane.slots):
+                gates += [state.lease for state in pool.credentials]
+            for lease in gates:
+                if lease.lacks_unasked:
+                    self._lessor.ask(lease)
+
+    def came_free(self, *leases: Lease) -> None:
+        """Units were given back."""
+        self._seats.came_free(self, leases)
+
+    def key(self, region: Region | None, workspace_id: int) -> Key:
+        """The class of a caller."""
+        return (region, workspace_id if workspace_id in self._special else 0)
+
+    def plan(self, key: Key) -> Plan:
+        """The doors of that class."""
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = self._plans[key] = plan_for(self.states, *key)
+        return plan
+
+    def replace(self, pools: tuple[Pool, ...], states: tuple[PoolState, ...]) -> list[Lease]:
+        """The operator changed the pools: returns the leases of what is there no more."""
+        kept = {lease.resource for state in states for lease in state.leases()}
+        gone = [lease for state in self.states for lease in state.leases() if lease.resource not in kept]
+        self.pools, self.states, self._plans = pools, states, {}
+        self._special = frozenset(
+            workspace_id for pool in pools for workspace_id in (*pool.workspaces, *(x.workspace_id for x in pool.lanes))
+        )
+        for key, line in self.lines.by_class():
+            line.plan = self.plan(key)
+        return gone
+
+
+class Seats:
+    """The seats of one worker. Constructed with its parts; nothing runs but the lessor's loop."""
+
+    def __init__(self, accounts: Accounts, lessor: Lessor, *, clock: Clock, routing: Routing, draw: Draw) -> None:
+        self.waiting = 0
+        self._accounts = accounts
+        self._lessor = lessor
+        self._clock = clock
+        self._routing = routing
+        self._draw = draw
+        self._finder = Finder(accounts, clock)
+        self._states: dict[str, _ProviderState] = {}
+        self._paces: dict[str, Pace] = {}
+        self._counted: list[Lease] = []
+        lessor.attend(before=self._before_round, after=self._after_round)
+
+    def know(self, providers: Iterable[Provider]) -> None:
+        """Lease what these providers have before the first call asks: after each change of catalog or pools."""
+        for provider in providers:
+            self._state(provider)
+
+    def take_now(self, provider: Provider, region: Region | None, workspace_id: int) -> Seat | NoSeat:
+        """A seat if one is free and nobody who waits could have it."""
+        at = self._state(provider)
+        if at.lines.waiting:
+            self._serve(at)
+        plan = at.plan(at.key(region, workspace_id))
+        if plan.has_lane:
+            self._lane_called(plan, workspace_id)
+        seat = self._take(at, plan)
+        return seat if seat is not None else NoSeat(self._retry_after_seconds(plan))
+
+    async def take(self, provider: Provider, region: Region | None, workspace_id: int, wait_seconds: float) -> Seat:
+        """A seat, waiting for one up to `wait_seconds`, or `queue_seconds` where that is less. Raises NoSeat."""
+        seat = self.take_now(provider, region, workspace_id)
+        if isinstance(seat, Seat):
+            return seat
+        wait_seconds = min(wait_seconds, self._routing.queue_seconds)
+        at = self._state(provider)
+        key = at.key(region, workspace_id)
+        if wait_seconds <= 0 or self.waiting >= self._routing.max_waiting_calls or not self._ever(at.plan(key)):
+            raise seat
+        return await self._wait(at, key, workspace_id, wait_seconds)
+
+    def has_capacity(self, provider: Provider, region: Region | None, workspace_id: int) -> bool:
+        """False only when nothing could be had, even by waiting."""
+        at = self._state(provider)
+        plan = at.plan(at.key(region, workspace_id))
+        if self.waiting >= self._routing.max_waiting_calls:
+            return self._finder.find(plan, 0) is not None
+        return self._ever(plan)
+
+    # Taking
+
+    def _state(self, provider: Provider) -> _ProviderState:
+        at = self._states.get(provider.provider_id)
+        if at is None:
+            at = self._states[provider.provider_id] = _ProviderState(provider, self)
+        pools = self._accounts.pools(provider)
+        if pools is not at.pools:
+            if pools != at.pools:
+                self._replace(at, pools)
+            at.provider, at.pools = provider, pools
+        return at
+
+    def _replace(self, at: _ProviderState, pools: tuple[Pool, ...]) -> None:
+        now_micros = self._clock()
+        states = tuple(
+            open_pool(pool, self._accounts, self._lessor, paces=self._paces, now_micros=now_micros) for pool in pools
+        )
         for lease in at.replace(pools, states):
             self._lessor.retire(lease)
         self._lessor.counts_workers = bool(self._paces)
@@ -342,12 +519,10 @@ class Seats:
     # What to say
 
     def _ever(self, plan: Plan) -> bool:
-        return any(
-            self._accounts.awake(state.credential)
-            for door in plan.doors()
-            if door.lane is not None or door.pool.shared.capacity != 0
-            for state in door.pool.credentials
-        ) or any(self._accounts.awake(state.credential) for pool, _ in plan.lenders for state in pool.credentials)
+        """Whether anybody of that class is let in at any time, as things are now."""
+        pools = [door.pool for door in plan.doors() if door.lane is not None or door.pool.shared.capacity != 0]
+        pools += [pool for pool, lane in plan.lenders if lane.loans is not None and lane.loans.capacity]
+        return any(self._accounts.awake(state.credential) for pool in pools for state in pool.credentials)
 
     def _retry_after_seconds(self, plan: Plan) -> int:
         """Until a pace lets the next request out, where that is what is missing; else the least."""
