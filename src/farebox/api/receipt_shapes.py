@@ -6,6 +6,7 @@ from farebox.api.shapes import UsageShape, usage_shape
 from farebox.base.ids import show_short
 from farebox.base.money import format_usd
 from farebox.catalog.rules import RATE_OF_CLASS
+from farebox.records.call import RouteAudit
 from farebox.records.receipt import Receipt
 
 
@@ -36,6 +37,34 @@ class AttemptShape(msgspec.Struct, frozen=True, kw_only=True):
     milliseconds: int
 
 
+class RoutingShape(msgspec.Struct, frozen=True, kw_only=True):
+    """How the call's route was chosen: of `candidates` routes, those `excluded` by each reason and those `passed_over`
+    because they had no slot free. `sticky`: the conversation stayed where it was. `region` and `retention` are what the
+    terms of the route that served it said then; null: nothing."""
+
+    candidates: int
+    excluded: dict[str, int]
+    passed_over: int
+    sort: str
+    sticky: bool
+    region: str | None
+    retention: str | None
+
+
+class OperatorRoutingShape(msgspec.Struct, frozen=True, kw_only=True):
+    """The same with names: routes in the order in which they were to be tried; of those excluded the first ones."""
+
+    routes: list[str]
+    excluded: list[list[str]]
+    excluded_by_reason: dict[str, int]
+    passed_over: list[str]
+    sort: str
+    order: list[str]
+    sticky: bool
+    region: str | None
+    retention: str | None
+
+
 class OperatorAttemptShape(msgspec.Struct, frozen=True, kw_only=True):
     """One try at a provider, with what the operator may see of it."""
 
@@ -45,6 +74,7 @@ class OperatorAttemptShape(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     provider: str
     upstream_status: int | None
+    credential: str
 
 
 class EvidenceShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,6 +109,7 @@ class ReceiptShape(msgspec.Struct, frozen=True, kw_only=True):
     evidence: EvidenceShape
     idempotent: bool
     attempts: list[AttemptShape]
+    routing: RoutingShape | None
     rounding: str = "up, once"
 
 
@@ -94,6 +125,7 @@ class OperatorReceiptShape(msgspec.Struct, frozen=True, kw_only=True):
     margin_usd: str
     margin_nanos: int
     attempts: list[OperatorAttemptShape]
+    routing: OperatorRoutingShape | None
 
 
 def receipt_shape(receipt: Receipt) -> ReceiptShape:
@@ -128,6 +160,37 @@ def receipt_shape(receipt: Receipt) -> ReceiptShape:
             AttemptShape(attempt=number, outcome=attempt.outcome, milliseconds=attempt.milliseconds)
             for number, attempt in enumerate(receipt.attempts, 1)
         ],
+        routing=_routing_shape(receipt.routing),
+    )
+
+
+def _routing_shape(audit: RouteAudit | None) -> RoutingShape | None:
+    if audit is None:
+        return None
+    return RoutingShape(
+        candidates=len(audit.routes) + sum(audit.excluded_by_reason.values()),
+        excluded=audit.excluded_by_reason,
+        passed_over=len(audit.passed_over),
+        sort=audit.sort,
+        sticky=audit.sticky,
+        region=audit.region,
+        retention=audit.retention,
+    )
+
+
+def _operator_routing_shape(audit: RouteAudit | None) -> OperatorRoutingShape | None:
+    if audit is None:
+        return None
+    return OperatorRoutingShape(
+        routes=list(audit.routes),
+        excluded=[list(pair) for pair in audit.excluded],
+        excluded_by_reason=audit.excluded_by_reason,
+        passed_over=list(audit.passed_over),
+        sort=audit.sort,
+        order=list(audit.order),
+        sticky=audit.sticky,
+        region=audit.region,
+        retention=audit.retention,
     )
 
 
@@ -151,9 +214,11 @@ def operator_receipt_shape(receipt: Receipt) -> OperatorReceiptShape:
                 route=attempt.route,
                 provider=attempt.provider,
                 upstream_status=attempt.status,
+                credential=attempt.credential,
             )
             for number, attempt in enumerate(receipt.attempts, 1)
         ],
+        routing=_operator_routing_shape(receipt.routing),
     )
 
 

@@ -1,7 +1,7 @@
 """Commands about customers: workspaces, their money, limits and keys, and the receipt of a call."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from uuid import UUID
@@ -240,11 +240,24 @@ def receipt(
     as_json(view) if json else _show_receipt(view)
 
 
+def _routing_lines(view: ReceiptView) -> Iterator[str]:
+    audit = view.routing
+    if audit is not None:
+        excluded = ", ".join(f"{reason} ({count})" for reason, count in audit.excluded_by_reason.items())
+        chosen = f"{len(audit.routes)} routes remained, by {audit.sort}{', sticky' if audit.sticky else ''}"
+        yield f"  {chosen}; excluded by {excluded}" if excluded else f"  {chosen}"
+        for route in audit.passed_over:
+            yield f"  passed over {escape(route)}: no slot free"
+    for attempt in view.attempts:
+        by = f" with {escape(attempt.credential)}" if attempt.credential else ""
+        yield f"  tried {escape(attempt.route)}{by}: {escape(attempt.outcome)}, {attempt.milliseconds} ms"
+
+
 def _show_receipt(view: ReceiptView) -> None:
     line(f"[bold]{view.call_id}[/]  {escape(view.model)}  {view.status}  {view.started_at}")
     line(f"workspace {view.workspace_id}, {view.key_id}, route {escape(view.route)} ({escape(view.provider)})")
-    for attempt in view.attempts:
-        line(f"  tried {escape(attempt.route)}: {escape(attempt.outcome)}, {attempt.milliseconds} ms")
+    for text in _routing_lines(view):
+        line(text)
     for priced in view.lines:
         line(f"  {priced.units:>12,} {escape(priced.unit)} at {priced.unit_pico_usd:,} pico-USD")
     line(f"held ${view.held_usd}, priced ${view.priced_usd}, absorbed ${view.absorbed_usd}")

@@ -92,6 +92,8 @@ class Call:
             sort=ask.preference.sort or "order",
             order=ask.preference.order,
             sticky=choice.sticky,
+            region=self.route.terms.region,
+            retention=self.route.terms.retention,
         )
 
     @property

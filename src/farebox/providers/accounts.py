@@ -155,6 +155,12 @@ class Accounts:
         found = [credential for pool in serving for credential in pool.credentials]
         return next(filter(self.awake, found), found[0]) if found else None
 
+    def again(self, provider: Provider, credential_id: str | None, workspace_id: int) -> Credential | None:
+        """The credential that began something, for what follows it: the provider knows it in that account only. Where
+        it is gone or not known, another one may be of the same account."""
+        found = None if credential_id is None else self.find(provider, credential_id)
+        return found or self.serving(provider, workspace_id)
+
     def endpoint(
         self, provider: Provider, credential: Credential | None = None, *, workspace_id: int = 0
     ) -> Endpoint | None:

@@ -31,7 +31,8 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
 
 class RouteAudit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """How a call's route was chosen: the ids of the routes that remained, best first; those that were excluded, with
-    their reasons (the first of them; all are counted); those that had no slot free; and by what they were ordered."""
+    their reasons (the first of them; all are counted); those that had no slot free; and by what they were ordered.
+    `region` and `retention` are what the terms of the route that ended the call said then; None: nothing."""
 
     routes: tuple[str, ...] = ()
     excluded: tuple[tuple[str, str], ...] = ()
@@ -40,6 +41,8 @@ class RouteAudit(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     sort: str = "order"
     order: tuple[str, ...] = ()
     sticky: bool = False
+    region: str | None = None
+    retention: str | None = None
 
 
 class CallRow(msgspec.Struct, gc=False):

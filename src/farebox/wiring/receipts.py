@@ -6,7 +6,7 @@ from farebox.base.clock import rfc3339
 from farebox.base.ids import show_call
 from farebox.base.money import format_usd
 from farebox.identity.store import show_key, show_workspace
-from farebox.records.call import Attempt
+from farebox.records.call import Attempt, RouteAudit
 from farebox.records.receipt import Receipt
 
 
@@ -34,6 +34,7 @@ class ReceiptView(msgspec.Struct, frozen=True, kw_only=True):
     route: str
     provider: str
     attempts: list[Attempt]
+    routing: RouteAudit | None
     price_version: str
     lines: list[LineView]
     usage: dict[str, int]
@@ -66,6 +67,7 @@ def receipt_view(receipt: Receipt) -> ReceiptView:
         route=operator.route_id,
         provider=operator.provider_id,
         attempts=list(receipt.attempts),
+        routing=receipt.routing,
         price_version=receipt.price_version,
         lines=[LineView(unit=line.unit, units=line.units, unit_pico_usd=line.unit_picos) for line in receipt.lines],
         usage={name: count for name, count in usage.items() if count},

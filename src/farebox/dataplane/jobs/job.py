@@ -53,6 +53,8 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     webhook_next_at: int | None = None
     # Which credential ordered it: the provider knows the job in that account only.
     credential_id: str | None = None
+    # As on receipts: how its route was chosen.
+    routing: str | None = None
 
 
 def show_video(job_id: UUID) -> str:

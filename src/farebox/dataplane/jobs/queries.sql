@@ -26,6 +26,7 @@ UPDATE video_job
        unbilled_nanos = coalesce(%(unbilled_nanos)s, unbilled_nanos),
        attempts = coalesce(%(attempts)s, attempts),
        credential_id = coalesce(%(credential_id)s, credential_id),
+       routing = coalesce(%(routing)s, routing),
        rule = coalesce(%(rule)s, rule),
        error_code = coalesce(%(error_code)s, error_code),
        provider_code = coalesce(%(provider_code)s, provider_code),

@@ -23,7 +23,7 @@ _CHANGES = dict.fromkeys(
     (
         *("upstream_id", "route_id", "provider_id", "price_version", "charge_nanos", "cost_nanos", "unbilled_nanos"),
         *("attempts", "rule", "error_code", "provider_code", "progress", "content_uri", "ended_at", "expires_at"),
-        *("next_poll_at", "misses", "credential_id"),
+        *("next_poll_at", "misses", "credential_id", "routing"),
     )
 )
 

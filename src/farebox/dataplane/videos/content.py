@@ -94,7 +94,7 @@ def _gone() -> Problem:
 async def _open(parts: Parts, exchange: Exchange, job: Job, variant: Variant) -> tuple[UpstreamResponse, Waits]:
     """The provider's answer with the film, or with the part of it that was asked for. Raises Problem."""
     provider = parts.catalog().provider(job.provider_id)
-    credential = None if provider is None else parts.accounts.serving(provider, job.workspace_id)
+    credential = None if provider is None else parts.accounts.again(provider, job.credential_id, job.workspace_id)
     endpoint = None if provider is None else parts.accounts.endpoint(provider, credential)
     if provider is None or credential is None or endpoint is None:
         raise Problem("provider_not_configured", "The provider of this video is not configured any more.")

@@ -35,8 +35,11 @@ async def delete_video_job(parts: Parts, exchange: Exchange, video_id: str) -> b
 async def _forget_upstream(parts: Parts, job: Job) -> None:
     """As far as it can be done: a film that stays expires by itself."""
     provider = parts.catalog().provider(job.provider_id)
-    endpoint = None if provider is None else parts.accounts.endpoint(provider, workspace_id=job.workspace_id)
-    if provider is None or endpoint is None or job.upstream_id is None:
+    if provider is None or job.upstream_id is None:
+        return
+    credential = parts.accounts.again(provider, job.credential_id, job.workspace_id)
+    endpoint = None if credential is None else parts.accounts.endpoint(provider, credential)
+    if endpoint is None:
         return
     path = VIDEO_UPSTREAMS[provider.video_dialect].deletion(job.upstream_id)
     if path is None:

@@ -153,6 +153,7 @@ def receipt_of(job: Job) -> CallRow:
         request_counted=rule.count_request,
         idempotent=job.idempotent,
         attempts=job.attempts,
+        routing=job.routing,
         started_at=job.created_at,
         finished_at=job.ended_at,
         first_byte_ms=None,

@@ -209,12 +209,13 @@ class Poller:
             await self._endings.end(job, COMPLETED, progress=100, content_uri=uri, expires_at=expires_at)
 
     def _base_url(self, job: Job, provider: Provider) -> str:
-        endpoint = self.accounts.endpoint(provider, workspace_id=job.workspace_id)
+        credential = self.accounts.again(provider, job.credential_id, job.workspace_id)
+        endpoint = None if credential is None else self.accounts.endpoint(provider, credential)
         return provider.base_url if endpoint is None else endpoint.base_url
 
     async def _ask(self, job: Job, provider: Provider, upstream: VideoUpstream) -> Progress | Silence:
         """What the provider says."""
-        credential = self.accounts.serving(provider, job.workspace_id)
+        credential = self.accounts.again(provider, job.credential_id, job.workspace_id)
         if credential is None or not self.accounts.awake(credential) or job.upstream_id is None:
             return Silence.UNHEARD
         try:

@@ -47,7 +47,7 @@ from farebox.dialects.videos.request import VideoRequest, read_video_request
 from farebox.identity.authenticate import require_scope
 from farebox.ledger.batcher import LedgerFault, LedgerUnavailable
 from farebox.providers.client import FailureKind, UpstreamFailure
-from farebox.records.call import encode_attempts
+from farebox.records.call import encode_attempts, encode_audit
 from farebox.storage.errors import DatabaseUnavailable
 
 # A job's description; a provider that sends more does not send one.
@@ -212,6 +212,7 @@ class _Order:
             "charge_nanos": charge_nanos,
             "cost_nanos": cost_nanos,
             "attempts": encode_attempts(call.attempts),
+            "routing": encode_audit(call.audit()),
             "credential_id": call.seat.credential.credential_id if call.seat is not None else None,
             "next_poll_at": parts.clock() + int(parts.video_settings.poll_seconds * MICROS_PER_SECOND),
         }
@@ -267,6 +268,7 @@ class _Order:
             cost_nanos=cost_nanos,
             unbilled_nanos=cost_nanos if call.failed_costs or call.may_have_cost else 0,
             attempts=encode_attempts(call.attempts),
+            routing=encode_audit(call.audit()),
             error_code=error_code,
         )
 
