@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from farebox.catalog.model import Catalog, Model, Provider, Route, build_catalog
 from farebox.catalog.policy import NO_RULE, MaxPrice, Policy, Preference, Rule
+from farebox.catalog.rules import Tier
 from farebox.catalog.terms import Terms
 from farebox.routing.explain import MAX_SHOWN, Explanation, explanation
 from farebox.routing.rules import MEANINGS, Exclusion
@@ -92,8 +93,7 @@ def test_a_route_shows_its_terms_and_its_price_and_nothing_of_the_inside() -> No
     view = msgspec.json.decode(told)["routes"][0]
     assert (view["provider_name"], view["region"], view["retention"], view["sla"]) == ("One", "sg", "none", "99.9")
     tier = view["price"][0]
-    assert tier["usd_per_million_tokens"]["input"] == "3.00"
-    assert tier["usd_per_million_tokens"]["output"] == "15.00"
+    assert (tier["usd_per_million_tokens"], tier["usd_per_unit"]) == ({"input": "3.00", "output": "15.00"}, {})
     for secret in (b"upstream", b"secret-model", b"inside.example", b"THE_KEY_OF_ONE", b"pool", b"credential"):
         assert secret not in told
 
@@ -114,6 +114,23 @@ def test_a_price_of_many_variants_is_cut_and_says_so() -> None:
     route = finished_route("a", price=price)
     view = route_view(_catalog(route), route)
     assert (len(view.price), view.price_tiers_not_shown) == (MAX_TIERS_SHOWN, 3)
+
+
+def test_rates_of_their_own_are_shown_and_others_follow_from_text() -> None:
+    price = price_of(3_000_000, 15_000_000)
+    rates = msgspec.structs.replace(
+        price.tiers[0].rates,
+        cached_input_picos=300_000,
+        cache_write_5m_picos=0,
+        audio_output_picos=60_000_000,
+        image_picos=40_000_000_000,
+    )
+    route = finished_route("a", price=msgspec.structs.replace(price, tiers=(Tier("default", 0, rates),)))
+    shown = route_view(_catalog(route), route).price[0]
+    assert shown.usd_per_million_tokens == {
+        "input": "3.00", "cached_input": "0.30", "cache_write_5m": "0.00", "output": "15.00", "audio_output": "60.00",
+    }  # fmt: skip
+    assert shown.usd_per_unit == {"image": "0.04"}
 
 
 def test_a_route_of_which_nothing_is_known_shows_that() -> None:

@@ -47,7 +47,8 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True):
 
 class TierView(msgspec.Struct, frozen=True, kw_only=True):
     """What the customer pays, in dollars, when the whole input is above a number of tokens; by service tier, or by the
-    variant of a picture or film. Token prices are per million; rates that are zero are left out."""
+    variant of a picture or film. Token prices are per million: classes that are not named cost what `input` or `output`
+    does. Other units that are not named cost nothing."""
 
     service_tier: str
     above_input_tokens: int
@@ -139,11 +140,12 @@ def _tier_view(tier: Tier) -> TierView:
         service_tier=tier.service_tier,
         above_input_tokens=tier.above_input_tokens,
         usd_per_million_tokens={
-            name: usd_of_picos(picos * _TOKENS_PER_PRICE)
-            for name, picos in rates.items()
-            if picos and name in _OF_TOKENS
+            name: usd_of_picos(rates[name] * _TOKENS_PER_PRICE)
+            for plain, names in _OF_TOKENS.items()
+            for name in names
+            if (any(rates[one] for one in names) if name == plain else rates[name] != rates[plain])
         },
-        usd_per_unit={name: usd_of_picos(picos) for name, picos in rates.items() if picos and name not in _OF_TOKENS},
+        usd_per_unit={name: usd_of_picos(rates[name]) for name in _OF_UNITS if rates[name]},
     )
 
 
@@ -155,9 +157,13 @@ def _usd(picos: int | None, units: int = 1) -> str | None:
     return None if picos is None else usd_of_picos(picos * units)
 
 
-_OF_TOKENS: Final = frozenset(
-    {
-        *("input", "cached_input", "cache_write_5m", "cache_write_1h", "output", "reasoning"),
-        *("audio_input", "audio_output", "image_input", "image_output"),
-    }
+# By the rate that holds for the others where they have none of their own.
+_OF_TOKENS: Final = {
+    "input": ("input", "cached_input", "cache_write_5m", "cache_write_1h", "audio_input", "image_input"),
+    "output": ("output", "reasoning", "audio_output", "image_output"),
+}
+_OF_UNITS: Final = tuple(
+    name
+    for name in (field.removesuffix("_picos") for field in Rates.__struct_fields__)
+    if not any(name in names for names in _OF_TOKENS.values())
 )
