@@ -54,6 +54,9 @@ class Sandbox(NamedTuple):
     base_url: str
     api_key: str
 
+    def __repr__(self) -> str:
+        return f"Sandbox({self.base_url!r})"
+
 
 class _Known(NamedTuple):
     """What is worked out of one provider. `open_to_all`: a shared pool of any region has a key."""
@@ -122,7 +125,8 @@ class Accounts:
         """Whether that workspace can call it now by a route of that region. Workspace 0: any that has no pool of its
         own."""
         known = self._of(provider)
-        if known.open_to_all and not self._rests_until_micros:
+        # The usual case by itself: this is asked of every route that a call might take.
+        if known.open_to_all and known.credentials.keys().isdisjoint(self._rests_until_micros):
             return AccountState.READY
         return self._state_of(pool for pool in known.pools if pool.serves(workspace_id, region))
 
