@@ -23,7 +23,8 @@ from farebox.base.limits import Routing
 from farebox.catalog.model import Provider
 from farebox.providers.pools import Credential, Pool
 from farebox.routing.capacity.lessor import Lessor
-from farebox.routing.capacity.seats import Seat, Seats
+from farebox.routing.capacity.seat import Seat
+from farebox.routing.capacity.seats import Seats
 
 SHARED = 500
 # Until all workers have started and share the leases.

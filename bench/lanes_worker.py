@@ -17,7 +17,8 @@ from farebox.base.limits import Routing
 from farebox.catalog.model import Provider
 from farebox.providers.pools import Credential, Lane, Pool
 from farebox.routing.capacity.lessor import Lessor
-from farebox.routing.capacity.seats import NoSeat, Seats
+from farebox.routing.capacity.seat import NoSeat
+from farebox.routing.capacity.seats import Seats
 from farebox.storage.changes import ChangeFeed
 from farebox.storage.pool import PoolBounds, connected, open_pool
 

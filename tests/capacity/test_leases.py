@@ -12,7 +12,8 @@ from farebox.base.limits import Routing
 from farebox.ledger.owners import OWNER_GRACE_SECONDS
 from farebox.routing.capacity.doors import LEND_AFTER_SECONDS
 from farebox.routing.capacity.lessor import Lessor
-from farebox.routing.capacity.seats import NoSeat, Seat, Seats
+from farebox.routing.capacity.seat import NoSeat, Seat
+from farebox.routing.capacity.seats import Seats
 from farebox.storage.changes import ChangeFeed
 from farebox.storage.pool import PoolBounds, open_pool
 from tests.capacity.stand import (

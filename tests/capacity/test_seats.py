@@ -8,7 +8,8 @@ from farebox.base.limits import Routing
 from farebox.providers.pools import Pool
 from farebox.routing.capacity.doors import LEND_AFTER_SECONDS
 from farebox.routing.capacity.lessor import Lessor
-from farebox.routing.capacity.seats import NoSeat, Seat, Seats
+from farebox.routing.capacity.seat import NoSeat, Seat
+from farebox.routing.capacity.seats import Seats
 from tests.capacity.stand import (
     OWNER_OF_LANE,
     PROVIDER,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from farebox.routing.capacity.doors import LEND_AFTER_SECONDS
-from farebox.routing.capacity.seats import NoSeat, Seat
+from farebox.routing.capacity.seat import NoSeat, Seat
 from tests.capacity.stand import (
     OWNER_OF_LANE,
     PROVIDER,

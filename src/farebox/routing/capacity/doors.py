@@ -182,7 +182,7 @@ def plan_for(pools: Sequence[PoolState], region: Region | None, workspace_id: in
     return Plan(tuple(group for group in groups if group))
 
 
-class Found(NamedTuple):
+class WayIn(NamedTuple):
     """A way in: the credential, and the gate whose unit the seat takes with the credential's. `loans`: the gate is a
     lane that is lent."""
 
@@ -198,13 +198,13 @@ class Finder:
         self._awake = accounts.awake
         self._clock = clock
 
-    def find(self, plan: Plan, draw: int) -> Found | None:
+    def find(self, plan: Plan, draw: int) -> WayIn | None:
         """A free lane slot, or the least loaded credential of the first group that has one; a loan last.
 
         `draw` decides among equals.
         """
         for group in plan.groups:
-            best: Found | None = None
+            best: WayIn | None = None
             least = 0.0
             for door in group:
                 pool, lane = door
@@ -218,25 +218,25 @@ class Finder:
                 if state is None:
                     continue
                 if own:
-                    return Found(state, gate)
+                    return WayIn(state, gate)
                 load = (state.lease.in_use + 1) / state.weight
                 if best is None or load < least:
-                    best, least = Found(state, gate), load
+                    best, least = WayIn(state, gate), load
             if best is not None:
                 return best
         return self._find_loan(plan, draw) if plan.lenders else None
 
-    def find_lane(self, plan: Plan, draw: int) -> Found | None:
+    def find_lane(self, plan: Plan, draw: int) -> WayIn | None:
         """A free slot of the workspace's own lane."""
         for door in plan.doors():
             lane = door.lane
             if lane is not None and lane.slots.in_use < lane.slots.usable:
                 state = self._least_loaded(door.pool.credentials, draw)
                 if state is not None:
-                    return Found(state, lane.slots)
+                    return WayIn(state, lane.slots)
         return None
 
-    def _find_loan(self, plan: Plan, draw: int) -> Found | None:
+    def _find_loan(self, plan: Plan, draw: int) -> WayIn | None:
         now_micros = self._clock()
         for pool, lane in plan.lenders:
             slots, loans = lane.slots, lane.loans
@@ -248,7 +248,7 @@ class Finder:
             ):
                 state = self._least_loaded(pool.credentials, draw)
                 if state is not None:
-                    return Found(state, slots, loans)
+                    return WayIn(state, slots, loans)
         return None
 
     def _least_loaded(self, credentials: Sequence[CredentialState], draw: int) -> CredentialState | None:

@@ -2,14 +2,11 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from farebox.catalog.terms import Region
 from farebox.routing.capacity.doors import Plan
-
-if TYPE_CHECKING:
-    from farebox.routing.capacity.seats import Seat
-
+from farebox.routing.capacity.seat import Seat
 
 # A class of callers: the region of the route, and the workspace where it has a lane or a private pool, else 0.
 Key = tuple[Region | None, int]

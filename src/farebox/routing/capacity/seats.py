@@ -13,99 +13,25 @@ from farebox.base.clock import MICROS_PER_SECOND, Clock
 from farebox.base.limits import Routing
 from farebox.catalog.model import Provider
 from farebox.catalog.terms import Region
-from farebox.providers.pools import Credential, Pool
+from farebox.providers.pools import Pool
+from farebox.routing.capacity.demand import Demand
 from farebox.routing.capacity.doors import (
     Accounts,
     Finder,
-    Found,
     Plan,
-    PoolState,
+    WayIn,
     open_pool,
-    plan_for,
     shared_capacity,
 )
 from farebox.routing.capacity.leases import UNLIMITED, Lease
 from farebox.routing.capacity.lessor import Lessor
-from farebox.routing.capacity.lines import Key, Line, Lines
+from farebox.routing.capacity.lines import Key, Line
 from farebox.routing.capacity.pace import Pace
+from farebox.routing.capacity.places import Place
+from farebox.routing.capacity.seat import NoSeat, Seat
 
 Draw = Callable[[int], int]
 """A number from 0 to one below its argument."""
-
-
-class NoSeat(Exception):
-    """No slot is free, or came free in time. Try again after so many seconds (at least 1)."""
-
-    def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__(f"no capacity for {retry_after_seconds} s")
-        self.retry_after_seconds = retry_after_seconds
-
-
-class Seat:
-    """The right to call with `credential` until it is given back."""
-
-    __slots__ = ("_at", "_found", "credential")
-
-    def __init__(self, credential: Credential, found: Found, at: "_ProviderState") -> None:
-        self.credential = credential
-        self._found = found
-        self._at: _ProviderState | None = at
-
-    def give_back(self) -> None:
-        """The call is over. Harmless the second time; never raises."""
-        at = self._at
-        if at is None:
-            return
-        self._at = None
-        state, gate, loans = self._found
-        lease = state.lease
-        lease.in_use -= 1
-        gate.in_use -= 1
-        if loans is not None:
-            gate.borrowed -= 1
-            loans.in_use -= 1
-        if gate.granted > gate.usable or lease.granted > lease.usable or at.lines.waiting:
-            at.came_free(state.lease, gate)
-
-
-class _ProviderState:
-    """What is known of one provider: its pools, who may use which of them, and who waits."""
-
-    def __init__(self, provider: Provider, seats: "Seats") -> None:
-        self.provider = provider
-        self.pools: tuple[Pool, ...] | None = None
-        self.states: tuple[PoolState, ...] = ()
-        self.lines = Lines()
-        self._seats = seats
-        self._special: frozenset[int] = frozenset()
-        self._plans: dict[Key, Plan] = {}
-
-    def came_free(self, *leases: Lease) -> None:
-        """Units were given back."""
-        self._seats.came_free(self, leases)
-
-    def key(self, region: Region | None, workspace_id: int) -> Key:
-        """The class of a caller."""
-        return (region, workspace_id if workspace_id in self._special else 0)
-
-    def plan(self, key: Key) -> Plan:
-        """The doors of that class."""
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = plan_for(self.states, *key)
-        return plan
-
-    def replace(self, pools: tuple[Pool, ...], states: tuple[PoolState, ...]) -> list[Lease]:
-        """The operator changed the pools: returns the leases of what is there no more."""
-        kept = {lease.resource for state in states for lease in state.leases()}
-        gone = [lease for state in self.states for lease in state.leases() if lease.resource not in kept]
-        self.pools, self.states, self._plans = pools, states, {}
-        self._special = frozenset(
-            workspace_id for pool in pools for workspace_id in (*pool.workspaces, *(x.workspace_id for x in pool.lanes))
-        )
-        for key, line in self.lines.by_class():
-            line.plan = self.plan(key)
-        return gone
 
 
 class Seats:
@@ -119,9 +45,9 @@ class Seats:
         self._routing = routing
         self._draw = draw
         self._finder = Finder(accounts, clock)
-        self._states: dict[str, _ProviderState] = {}
+        self._states: dict[str, Place] = {}
         self._paces: dict[str, Pace] = {}
-        self._counted: list[Lease] = []
+        self._demand = Demand()
         lessor.attend(before=self._before_round, after=self._after_round)
 
     def know(self, providers: Iterable[Provider]) -> None:
@@ -162,10 +88,10 @@ class Seats:
 
     # Taking
 
-    def _state(self, provider: Provider) -> _ProviderState:
+    def _state(self, provider: Provider) -> Place:
         at = self._states.get(provider.provider_id)
         if at is None:
-            at = self._states[provider.provider_id] = _ProviderState(provider, self)
+            at = self._states[provider.provider_id] = Place(provider, self._came_free)
         pools = self._accounts.pools(provider)
         if pools is not at.pools:
             if pools != at.pools:
@@ -173,7 +99,7 @@ class Seats:
             at.provider, at.pools = provider, pools
         return at
 
-    def _replace(self, at: _ProviderState, pools: tuple[Pool, ...]) -> None:
+    def _replace(self, at: Place, pools: tuple[Pool, ...]) -> None:
         now_micros = self._clock()
         states = tuple(
             open_pool(pool, self._accounts, self._lessor, paces=self._paces, now_micros=now_micros) for pool in pools
@@ -182,13 +108,13 @@ class Seats:
             self._lessor.retire(lease)
         self._lessor.counts_workers = bool(self._paces)
 
-    def _take(self, at: _ProviderState, plan: Plan) -> Seat | None:
+    def _take(self, at: Place, plan: Plan) -> Seat | None:
         credentials = at.states[0].credentials if at.states else ()
         draw = self._draw(len(credentials)) if len(credentials) > 1 else 0
         found = self._finder.find(plan, draw)
         return None if found is None else self._seat(at, found)
 
-    def _seat(self, at: _ProviderState, found: Found) -> Seat:
+    def _seat(self, at: Place, found: WayIn) -> Seat:
         state, gate, loans = found
         lease = state.lease
         lease.in_use += 1
@@ -217,7 +143,7 @@ class Seats:
 
     # Waiting
 
-    async def _wait(self, at: _ProviderState, key: Key, workspace_id: int, wait_seconds: float) -> Seat:
+    async def _wait(self, at: Place, key: Key, workspace_id: int, wait_seconds: float) -> Seat:
         loop = asyncio.get_running_loop()
         seat: asyncio.Future[Seat] = loop.create_future()
         plan = at.plan(key)
@@ -243,7 +169,7 @@ class Seats:
     def _ask_for(self, plan: Plan) -> None:
         """A call waits: have what it lacks shared at once, unless the database has just said that there is no more.
 
-        What nobody would be counted for in `_count` must not be asked for here, or the rounds would never rest.
+        What `Demand` would count nobody for must not be asked for here, or the rounds would never rest.
         """
         for pool, lane in plan.doors():
             gates = [pool.shared] if lane is None else [pool.shared, lane.slots]
@@ -254,177 +180,7 @@ class Seats:
                 if lease.lacks_unasked:
                     self._lessor.ask(lease)
 
-    def came_free(self, *leases: Lease) -> None:
-        """Units were given back."""
-        self._seats.came_free(self, leases)
-
-    def key(self, region: Region | None, workspace_id: int) -> Key:
-        """The class of a caller."""
-        return (region, workspace_id if workspace_id in self._special else 0)
-
-    def plan(self, key: Key) -> Plan:
-        """The doors of that class."""
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._plans[key] = plan_for(self.states, *key)
-        return plan
-
-    def replace(self, pools: tuple[Pool, ...], states: tuple[PoolState, ...]) -> list[Lease]:
-        """The operator changed the pools: returns the leases of what is there no more."""
-        kept = {lease.resource for state in states for lease in state.leases()}
-        gone = [lease for state in self.states for lease in state.leases() if lease.resource not in kept]
-        self.pools, self.states, self._plans = pools, states, {}
-        self._special = frozenset(
-            workspace_id for pool in pools for workspace_id in (*pool.workspaces, *(x.workspace_id for x in pool.lanes))
-        )
-        for key, line in self.lines.by_class():
-            line.plan = self.plan(key)
-        return gone
-
-
-class Seats:
-    """The seats of one worker. Constructed with its parts; nothing runs but the lessor's loop."""
-
-    def __init__(self, accounts: Accounts, lessor: Lessor, *, clock: Clock, routing: Routing, draw: Draw) -> None:
-        self.waiting = 0
-        self._accounts = accounts
-        self._lessor = lessor
-        self._clock = clock
-        self._routing = routing
-        self._draw = draw
-        self._finder = Finder(accounts, clock)
-        self._states: dict[str, _ProviderState] = {}
-        self._paces: dict[str, Pace] = {}
-        self._counted: list[Lease] = []
-        lessor.attend(before=self._before_round, after=self._after_round)
-
-    def know(self, providers: Iterable[Provider]) -> None:
-        """Lease what these providers have before the first call asks: after each change of catalog or pools."""
-        for provider in providers:
-            self._state(provider)
-
-    def take_now(self, provider: Provider, region: Region | None, workspace_id: int) -> Seat | NoSeat:
-        """A seat if one is free and nobody who waits could have it."""
-        at = self._state(provider)
-        if at.lines.waiting:
-            self._serve(at)
-        plan = at.plan(at.key(region, workspace_id))
-        if plan.has_lane:
-            self._lane_called(plan, workspace_id)
-        seat = self._take(at, plan)
-        return seat if seat is not None else NoSeat(self._retry_after_seconds(plan))
-
-    async def take(self, provider: Provider, region: Region | None, workspace_id: int, wait_seconds: float) -> Seat:
-        """A seat, waiting for one up to `wait_seconds`, or `queue_seconds` where that is less. Raises NoSeat."""
-        seat = self.take_now(provider, region, workspace_id)
-        if isinstance(seat, Seat):
-            return seat
-        wait_seconds = min(wait_seconds, self._routing.queue_seconds)
-        at = self._state(provider)
-        key = at.key(region, workspace_id)
-        if wait_seconds <= 0 or self.waiting >= self._routing.max_waiting_calls or not self._ever(at.plan(key)):
-            raise seat
-        return await self._wait(at, key, workspace_id, wait_seconds)
-
-    def has_capacity(self, provider: Provider, region: Region | None, workspace_id: int) -> bool:
-        """False only when nothing could be had, even by waiting."""
-        at = self._state(provider)
-        plan = at.plan(at.key(region, workspace_id))
-        if self.waiting >= self._routing.max_waiting_calls:
-            return self._finder.find(plan, 0) is not None
-        return self._ever(plan)
-
-    # Taking
-
-    def _state(self, provider: Provider) -> _ProviderState:
-        at = self._states.get(provider.provider_id)
-        if at is None:
-            at = self._states[provider.provider_id] = _ProviderState(provider, self)
-        pools = self._accounts.pools(provider)
-        if pools is not at.pools:
-            if pools != at.pools:
-                self._replace(at, pools)
-            at.provider, at.pools = provider, pools
-        return at
-
-    def _replace(self, at: _ProviderState, pools: tuple[Pool, ...]) -> None:
-        now_micros = self._clock()
-        states = tuple(
-            open_pool(pool, self._accounts, self._lessor, paces=self._paces, now_micros=now_micros) for pool in pools
-        )
-        for lease in at.replace(pools, states):
-            self._lessor.retire(lease)
-        self._lessor.counts_workers = bool(self._paces)
-
-    def _take(self, at: _ProviderState, plan: Plan) -> Seat | None:
-        credentials = at.states[0].credentials if at.states else ()
-        draw = self._draw(len(credentials)) if len(credentials) > 1 else 0
-        found = self._finder.find(plan, draw)
-        return None if found is None else self._seat(at, found)
-
-    def _seat(self, at: _ProviderState, found: Found) -> Seat:
-        state, gate, loans = found
-        lease = state.lease
-        lease.in_use += 1
-        gate.in_use += 1
-        if lease.in_use >= lease.ask_at:
-            self._ask(lease)
-        if gate.in_use >= gate.ask_at:
-            self._ask(gate)
-        if loans is not None:
-            gate.borrowed += 1
-            loans.in_use += 1
-        if state.pace is not None:
-            state.pace.spend(self._clock())
-        return Seat(state.credential, found, at)
-
-    def _ask(self, lease: Lease) -> None:
-        lease.ask_at = UNLIMITED  # once; the round sets it anew
-        self._lessor.ask(lease)
-
-    def _lane_called(self, plan: Plan, workspace_id: int) -> None:
-        now_micros = self._clock()
-        for door in plan.doors():
-            if door.lane is not None and door.lane.called(now_micros) and door.lane.loans is not None:
-                door.lane.slots.tell = True
-                self._lessor.ask(door.lane.slots)
-
-    # Waiting
-
-    async def _wait(self, at: _ProviderState, key: Key, workspace_id: int, wait_seconds: float) -> Seat:
-        loop = asyncio.get_running_loop()
-        seat: asyncio.Future[Seat] = loop.create_future()
-        plan = at.plan(key)
-        waiter = at.lines.join(key, plan, workspace_id, seat)
-        self.waiting += 1
-        self._ask_for(plan)
-        timer = loop.call_later(wait_seconds, self._expire, seat)
-        try:
-            return await seat
-        except asyncio.CancelledError:
-            if seat.done() and not seat.cancelled() and seat.exception() is None:
-                seat.result().give_back()  # it came in the same moment
-            raise
-        finally:
-            timer.cancel()
-            self.waiting -= 1
-            at.lines.leave(waiter)
-
-    def _expire(self, seat: "asyncio.Future[Seat]") -> None:
-        if not seat.done():
-            seat.set_exception(NoSeat(self._queue_seconds()))
-
-    def _ask_for(self, plan: Plan) -> None:
-        """A call waits: have what it lacks shared at once, unless the database has just said that there is no more."""
-        for door in plan.doors():
-            gates = [door.pool.shared] if door.lane is None else [door.pool.shared, door.lane.slots]
-            closed = [gate for gate in gates if gate.in_use >= gate.usable]
-            credentials = [] if len(closed) == len(gates) else [state.lease for state in door.pool.credentials]
-            for lease in (*closed, *credentials):
-                if lease.lacks_unasked:
-                    self._lessor.ask(lease)
-
-    def came_free(self, at: _ProviderState, leases: Iterable[Lease]) -> None:
+    def _came_free(self, at: Place, leases: Iterable[Lease]) -> None:
         """Units were given back: to other workers what they wait for, the rest to who waits here."""
         for lease in leases:
             if lease.granted > lease.usable:
@@ -432,7 +188,7 @@ class Seats:
         if at.lines.waiting:
             self._serve(at)
 
-    def _serve(self, at: _ProviderState) -> None:
+    def _serve(self, at: Place) -> None:
         """Hand out all that is free to who waits: lanes to their workspaces, then the rest in turn."""
         busy = at.lines.busy()
         for line in busy:
@@ -451,7 +207,7 @@ class Seats:
                 self._hand(at, line, found)
                 busy = [line for line in at.lines.busy() if line not in blocked]
 
-    def _hand(self, at: _ProviderState, line: Line, found: Found) -> None:
+    def _hand(self, at: Place, line: Line, found: WayIn) -> None:
         waiter = at.lines.serve(line)
         if not waiter.seat.done():  # else it was cancelled or expired, and is about to leave
             waiter.seat.set_result(self._seat(at, found))
@@ -460,9 +216,7 @@ class Seats:
 
     def _before_round(self) -> None:
         """Say what each limit is, and how many calls wait for it."""
-        for lease in self._counted:
-            lease.waiting = lease.loans = 0
-        self._counted.clear()
+        self._demand.clear()
         for at in self._states.values():
             self._state(at.provider)
             for state in at.states:
@@ -473,39 +227,7 @@ class Seats:
                     if lane.in_use_by_owner:
                         lane.slots.called_at = self._clock()
             if at.lines.waiting:
-                self._count(at)
-
-    def _count(self, at: _ProviderState) -> None:
-        now_micros = self._clock()
-        for line in at.lines.busy():
-            for door in line.plan.doors():
-                self._add(door.pool.shared, line.waiting)
-                if door.lane is not None:
-                    self._add(door.lane.slots, line.waiting)
-            for _, lender in line.plan.lenders:
-                if lender.loans is not None and lender.is_idle(now_micros):
-                    self._add(lender.loans, line.waiting)
-        for state in at.states:
-            self._count_credentials(state)
-
-    def _count_credentials(self, state: PoolState) -> None:
-        """Credentials are asked for no more than the gates let in: what a lane needs of them must not be claimed for
-        shared calls that have to wait anyway."""
-        expected = _free(state.shared)
-        for lane in state.lanes.values():
-            if lane.slots.waiting:
-                expected += max(0, min(lane.slots.waiting, lane.lane.slots - lane.in_use_by_owner))
-            if lane.loans is not None and lane.loans.waiting:
-                lane.slots.loans = min(lane.loans.waiting, max(0, lane.loans.usable - lane.loans.in_use))
-                self._counted.append(lane.slots)
-                expected += lane.slots.loans
-        if expected:
-            for credential in state.credentials:
-                self._add(credential.lease, expected)
-
-    def _add(self, lease: Lease, waiting: int) -> None:
-        lease.waiting += waiting
-        self._counted.append(lease)
+                self._demand.count(at.lines, at.states, now_micros=self._clock())
 
     def _after_round(self) -> None:
         for pace in self._paces.values():
@@ -537,8 +259,3 @@ class Seats:
 
     def _queue_seconds(self) -> int:
         return max(1, math.ceil(self._routing.queue_seconds))
-
-
-def _free(lease: Lease) -> int:
-    """How many of those that wait for it would get in."""
-    return max(0, min(lease.waiting, lease.usable - lease.in_use))
