@@ -32,14 +32,18 @@ _Rank = tuple[bool, bool, int, int, int, bool]
 
 
 class Ranking:
-    """The routes of one choice, with everything worked out that does not change with their health."""
+    """The routes of one choice. What was worked out is kept, so that only those of which something else is seen now are
+    ranked anew."""
 
     def __init__(self, routes: Sequence[Route], preference: Preference) -> None:
         self._places = {provider_id: place for place, provider_id in enumerate(dict.fromkeys(preference.order))}
         self._sort = preference.sort or "order"
         self._picos = {route.route_id: comparable_picos(route) for route in routes} if self._sort == "price" else {}
         self.by_speed = self._sort in ("latency", "throughput")
-        self._untroubled = sorted((self._rank(route, UNSEEN), route.route_id, route) for route in routes)
+        # No two have the same id, so routes themselves are never compared.
+        self._ranks = sorted((self._rank(route, UNSEEN), route.route_id, route) for route in routes)
+        self._seen = {route.route_id: UNSEEN for route in routes}
+        self._groups = self._grouped()
 
     def groups(self, seen: Callable[[str], Seen]) -> tuple[tuple[Route, ...], ...]:
         """All routes in groups of equals, best first.
@@ -47,14 +51,23 @@ class Ranking:
         First those that are well, then those of which half of the calls fail, last those whose breaker is open. Within
         each: the preferred providers as listed, then the sort, then the operator's priority.
         """
-        ranks = []
-        for one in self._untroubled:
-            found = seen(one[1])
-            changes = found.fault_permille or found.broken or (self.by_speed and found is not UNSEEN)
-            ranks.append((self._rank(one[2], found), one[1], one[2]) if changes else one)
-        # No two have the same id, so routes themselves are never compared.
-        ranks.sort()
-        return tuple(tuple(one[2] for one in group) for _, group in groupby(ranks, key=itemgetter(0)))
+        changed = False
+        for place, (rank, route_id, route) in enumerate(self._ranks):
+            found = seen(route_id)
+            if found is self._seen[route_id]:
+                continue
+            self._seen[route_id] = found
+            now = self._rank(route, found)
+            if now != rank:
+                self._ranks[place] = (now, route_id, route)
+                changed = True
+        if changed:
+            self._ranks.sort()
+            self._groups = self._grouped()
+        return self._groups
+
+    def _grouped(self) -> tuple[tuple[Route, ...], ...]:
+        return tuple(tuple(one[2] for one in group) for _, group in groupby(self._ranks, key=itemgetter(0)))
 
     def _rank(self, route: Route, seen: Seen) -> _Rank:
         return (
