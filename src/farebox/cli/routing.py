@@ -27,13 +27,11 @@ class _RouteRow(msgspec.Struct):
     """A line of the table of routes."""
 
     route: str
-    model: str
-    provider: str
     state: str
     region: str | None
     retention: str | None
     resale: str | None
-    missing: list[str]
+    lacks: list[str]
 
 
 class _FieldRow(msgspec.Struct):
@@ -189,19 +187,18 @@ def list_routes(
     for view in views:
         for fix in view.fixes:
             line(f"[bold]{escape(view.sale.route.route_id)}:[/] {escape(fix)}")
+    line(f"[dim]{escape(explaining.KEYS_OF_THIS_COMMAND)}[/]")
 
 
 def _route_row(view: OperatorSaleView) -> _RouteRow:
     sale, route = view.sale, view.sale.route
     return _RouteRow(
         route=route.route_id,
-        model=route.model,
-        provider=route.provider_id,
-        state=sale.state if sale.reason is None else f"{sale.state}, {sale.reason}",
+        state=sale.state,
         region=route.region,
         retention=route.retention,
         resale=route.resale,
-        missing=sale.missing,
+        lacks=sale.missing or ([] if sale.reason is None else [sale.reason]),
     )
 
 

@@ -26,7 +26,7 @@ from farebox.cli.show import (
 )
 from farebox.wiring import catalogs, operate, processes
 from farebox.wiring.arguments import read_moment
-from farebox.wiring.settings import MAX_WORKERS, Settings, load_settings, refuse_empty, webhook_secret_of
+from farebox.wiring.settings import MAX_WORKERS, Settings, load_settings, refuse_empty, refuse_weak_secrets
 
 if TYPE_CHECKING:
     from farebox.wiring.demo import Demo
@@ -64,7 +64,7 @@ def demo(config: Config = None, port: Port = None, json: Json = False) -> None:
     from farebox.wiring.demo import demo as run_demo
 
     settings = settings_for(config, port=port)
-    webhook_secret_of(settings)
+    refuse_weak_secrets(settings)
     catalogs.refuse_empty_keys_in(settings)
     run_demo(
         settings, report=progress, on_ready=lambda ready: as_json_line(ready) if json else _show_demo(settings, ready)
@@ -106,7 +106,7 @@ def serve(
 ) -> None:
     """Run the gateway."""
     settings = settings_for(config, host=host, port=port, workers=workers)
-    webhook_secret_of(settings)
+    refuse_weak_secrets(settings)
     catalogs.refuse_empty_keys_in(settings)
     processes.serve(
         settings,
@@ -119,7 +119,7 @@ def serve(
 def worker(config: Config = None) -> None:
     """Do the background chores in a process of their own."""
     settings = settings_for(config)
-    webhook_secret_of(settings)
+    refuse_weak_secrets(settings)
     processes.work(settings, report=progress)
 
 
@@ -158,7 +158,7 @@ def examine(config: Config = None, port: Port = None, json: Json = False) -> Non
 def check_config(config: Config = None, json: Json = False) -> None:
     """Check farebox.toml and the catalog.toml beside it, without starting anything."""
     settings = load_settings(config)
-    webhook_secret_of(settings)
+    refuse_weak_secrets(settings)
     warnings: list[str] = []
     summary = ""
     if settings.catalog_path.exists():

@@ -24,9 +24,10 @@ from farebox.wiring.operate import connected, find_holder
 from farebox.wiring.providers import accounts_of, stored_pools
 from farebox.wiring.settings import Settings
 
+KEYS_OF_THIS_COMMAND: Final = "keys of providers are those of this command's environment and the database"
 NOT_KNOWN: Final = (
     "this command does not see the running gateway: health, rests, capacity and budgets are taken for good",
-    "keys of providers are those of this command's environment and the database",
+    KEYS_OF_THIS_COMMAND,
 )
 
 

@@ -231,6 +231,12 @@ def operator_token_of(settings: Settings) -> str | None:
     return token
 
 
+def refuse_weak_secrets(settings: Settings) -> None:
+    """Raise OperatorError for a secret that is needed and missing, or could be guessed: before anything is started."""
+    webhook_secret_of(settings)
+    operator_token_of(settings)
+
+
 def refuse_empty(names: Iterable[str], environment: Mapping[str, str] = os.environ) -> None:
     """Raise OperatorError for the first variable that is set to nothing: a secret that got lost on its way here."""
     for name in names:
