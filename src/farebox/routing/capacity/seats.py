@@ -30,6 +30,8 @@ from farebox.routing.capacity.pace import Pace
 from farebox.routing.capacity.places import Place
 from farebox.routing.capacity.seat import NoSeat, Seat
 
+__all__ = ["Draw", "NoSeat", "Seat", "Seats"]
+
 Draw = Callable[[int], int]
 """A number from 0 to one below its argument."""
 
