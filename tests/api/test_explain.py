@@ -203,3 +203,17 @@ async def test_an_estimate_is_asked_for_by_post(customer: Customer) -> None:
 async def test_every_scope_can_be_asked_for(customer: Customer) -> None:
     for scope in SCOPES:
         assert (await _explain(customer, scope=scope))["scope"] == scope
+
+
+async def test_wishes_in_an_address_may_be_as_long_as_in_a_body_and_nothing_else_may(customer: Customer) -> None:
+    many = {"ignore": [f"provider-{number}" for number in range(200)]}
+    assert len((await _explain(customer, provider=many))["policy"]["ignore"]) == 200
+    found = await customer.get("/api/route/explain", expect=400, model="plain", scope="x" * 201)
+    assert found["error"]["param"] == "scope"
+
+
+async def test_a_body_that_is_too_large_to_estimate_is_refused(customer: Customer) -> None:
+    body = b'{"model": "plain", "messages": "' + b"x" * 10_000_001 + b'"}'
+    found = await customer.send("POST", "/api/estimate", body, expect=413)
+    assert found["error"]["code"] == "request_too_large"
+    assert not customer.shop.asked
