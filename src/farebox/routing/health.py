@@ -54,7 +54,7 @@ _NOTHING: Final = 2 ** (-FORGET_SECONDS / HALF_LIFE_SECONDS)
 _FADE_SECONDS: Final = 1
 
 # Speeds move in steps of a quarter: less is noise between two calls.
-_SPEED_STEP: Final = math.log(1.25)
+_SPEED_STEP: Final = 1.25
 # Instead of a speed while the first call is under way, and for answers that tell none: behind all that are measured.
 SLOWEST_FIRST_TOKEN_MS: Final = 3_600_000
 SLOWEST_TOKENS_PER_SECOND: Final = 0
@@ -127,10 +127,10 @@ class _Average:
         """The mean as it is shown: as before, unless it went a whole step away from that."""
         if self.weight < _NOTHING:
             return None
-        step = math.log(self.total / self.weight) / _SPEED_STEP
-        if shown and abs(step - math.log(shown) / _SPEED_STEP) < 1:
+        mean = self.total / self.weight
+        if shown and mean < shown * _SPEED_STEP and shown < mean * _SPEED_STEP:
             return shown
-        return max(1, round(math.exp(round(step) * _SPEED_STEP)))
+        return max(1, round(_SPEED_STEP ** round(math.log(mean, _SPEED_STEP))))
 
 
 @dataclass(slots=True)
@@ -179,6 +179,8 @@ class _Known:
         return most or self.faults_in_a_row >= TRIP_IN_A_ROW
 
     def fault_permille(self) -> int:
+        if self.faults < _NOTHING:
+            return 0
         if self.breaker is Breaker.DUE:
             return 0  # or the probe would never be sent there
         share = 1_000 * self.faults / (self.faults + self.answers + _BENEFIT_OF_DOUBT)

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from farebox.base.clock import MICROS_PER_SECOND, Clock
 
-# Conversations that a process remembers, about 300 bytes each; then the one that was quiet for the longest time goes.
+# Conversations that a process remembers, about 350 bytes each; then the one that was quiet for the longest time goes.
 MAX_CONVERSATIONS: Final = 50_000
 # Providers keep their caches for five to ten minutes.
 STICKY_SECONDS: Final = 600.0
