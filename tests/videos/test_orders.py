@@ -151,7 +151,7 @@ async def test_the_next_provider_is_asked_while_nobody_has_the_order(
     await gateway.set_faults("spare-up", fault, times=1)
     status, video, _ = await post(films.customer, {**ORDER, "model": "spare"})
     for worker in gateway.workers:
-        worker.parts.accounts.woke("open")
+        worker.parts.accounts.woke("sandbox:open")
     assert status == 200
     assert (await films.ended(video["id"])).status == "completed"
     assert await jobs_of(films.customer) == [("completed", "job_completed", 0, "second/spare")]

@@ -50,7 +50,7 @@ async def test_a_job_waits_while_the_providers_key_rests(films: Films, gateway: 
     await asyncio.sleep(0.5)
     assert len(await gateway.upstream_calls("film-up")) == before
     assert (await films.show(video.id)).status in ("queued", "in_progress")
-    gateway.parts.accounts.woke("open")
+    gateway.parts.accounts.woke("sandbox:open")
     assert (await films.ended(video.id)).status == "completed"
 
 
