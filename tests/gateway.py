@@ -77,7 +77,15 @@ class _Server(uvicorn.Server):
 class Worker:
     """One application on one port, as a worker process would be."""
 
-    def __init__(self, settings: Settings, dsn: str, sandbox: RunningSandbox, *, place: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        dsn: str,
+        sandbox: RunningSandbox,
+        *,
+        place: tuple[int, int],
+        clock: Clock | None = None,
+    ) -> None:
         self.boot = Boot(
             worker=place[0],
             workers=place[1],
@@ -85,7 +93,7 @@ class Worker:
             sandbox_base_url=sandbox.base_url,
             sandbox_api_key=sandbox.api_key,
         )
-        self.app: Gateway = build_app(settings, dsn, self.boot)
+        self.app: Gateway = build_app(settings, dsn, self.boot, clock=clock)
         self._settings = settings
         self._serving: asyncio.Task[None] | None = None
         self._listener = socket.socket()
@@ -286,12 +294,14 @@ class RunningGateway:
         session: aiohttp.ClientSession,
         pool: Pool,
         workers: int,
+        clock: Clock | None = None,
     ) -> None:
         self.settings = settings
         self.dsn = dsn
         self.sandbox = sandbox
         self.session = session
-        self.clock: Clock = monotone_clock()
+        self.clock: Clock = clock or monotone_clock()
+        self._worker_clock = clock
         self.workers: list[Worker] = []
         self._worker_count = workers
         self._pool = pool
@@ -317,7 +327,8 @@ class RunningGateway:
 
     async def _start_workers(self) -> None:
         for number in range(self._worker_count):
-            worker = Worker(self.settings, self.dsn, self.sandbox, place=(number, self._worker_count))
+            place = (number, self._worker_count)
+            worker = Worker(self.settings, self.dsn, self.sandbox, place=place, clock=self._worker_clock)
             self.workers.append(worker)
             await worker.start()
 
@@ -422,11 +433,13 @@ async def serve_gateway(
     workers: int = 1,
     catalog: str = CATALOG,
     sandbox: RunningSandbox | None = None,
+    clock: Clock | None = None,
     **sections: Any,
 ) -> AsyncIterator[RunningGateway]:
     """A running gateway on a database of its own.
 
     `sections` replace parts of the settings: `brand=`, `limits=`, `bounds=`, `timeouts=`, `recovery=`, `server=`.
+    `clock`: instead of the machine's, for all that asks what time it is; waits take real time all the same.
     In the end it is stopped and its ledger verified.
     """
     home = make_test_home().create()
@@ -444,7 +457,7 @@ async def serve_gateway(
             aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60))
         )
         pool = await stack.enter_async_context(open_pool(dsn, _POOL_BOUNDS))
-        gateway = RunningGateway(settings, dsn, sandbox, session=session, pool=pool, workers=workers)
+        gateway = RunningGateway(settings, dsn, sandbox, session=session, pool=pool, workers=workers, clock=clock)
         await gateway.apply_catalog(catalog)
         await gateway.start()
         try:

@@ -9,7 +9,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 
 from farebox.api.app import build_api
-from farebox.base.clock import monotone_clock
+from farebox.base.clock import Clock, monotone_clock
 from farebox.base.errors import OperatorError, Problem
 from farebox.base.ids import uuid7
 from farebox.dataplane.app import Dataplane, serves
@@ -27,10 +27,12 @@ _log = structlog.get_logger(__name__)
 class Gateway:
     """`/v1/…` to the data plane, everything else to the API. Its lifespan builds and ends the parts."""
 
-    def __init__(self, settings: Settings, dsn: str, boot: Boot) -> None:
+    def __init__(self, settings: Settings, dsn: str, boot: Boot, *, clock: Clock | None = None) -> None:
+        """`clock` None: the machine's."""
         self._settings = settings
         self._dsn = dsn
         self._boot = boot
+        self._clock = clock
         self._dataplane: Any = None
         self._api: Any = None
 
@@ -72,7 +74,8 @@ class Gateway:
 
     async def _start(self, stack: AsyncExitStack) -> None:
         registry = CollectorRegistry()
-        parts = await stack.enter_async_context(running(self._settings, self._dsn, self._boot, registry))
+        opened = running(self._settings, self._dsn, self._boot, registry, clock=self._clock)
+        parts = await stack.enter_async_context(opened)
         bounds = self._settings.bounds
         client = upstream_client(
             self._settings,
@@ -94,6 +97,6 @@ async def _cancel(task: "asyncio.Task[None]") -> None:
         await task
 
 
-def build_app(settings: Settings, dsn: str, boot: Boot) -> Gateway:
+def build_app(settings: Settings, dsn: str, boot: Boot, *, clock: Clock | None = None) -> Gateway:
     """What a worker process serves."""
-    return Gateway(settings, dsn, boot)
+    return Gateway(settings, dsn, boot, clock=clock)

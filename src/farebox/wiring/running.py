@@ -61,14 +61,24 @@ _log = structlog.get_logger(__name__)
 class Running:
     """The parts of a running process."""
 
-    def __init__(self, *, settings: Settings, boot: Boot, pool: Pool, dsn: str, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        boot: Boot,
+        pool: Pool,
+        dsn: str,
+        registry: CollectorRegistry,
+        clock: Clock | None = None,
+    ) -> None:
+        """`clock` None: the machine's."""
         self.settings = settings
         self.boot = boot
         self.webhook_secret = webhook_secret_of(settings)
         self.operator_token = operator_token_of(settings)
         self.pool = pool
         self.registry = registry
-        self.clock: Clock = monotone_clock()
+        self.clock: Clock = clock or monotone_clock()
         self.catalog = LiveCatalog(lambda: connected(pool), self.clock)
         self.feed = ChangeFeed(dsn, self._changed, self._changes_lost)
         bounds = settings.bounds
@@ -273,11 +283,13 @@ def _sandbox(boot: Boot) -> Sandbox | None:
 
 
 @asynccontextmanager
-async def running(settings: Settings, dsn: str, boot: Boot, registry: CollectorRegistry) -> AsyncIterator[Running]:
+async def running(
+    settings: Settings, dsn: str, boot: Boot, registry: CollectorRegistry, *, clock: Clock | None = None
+) -> AsyncIterator[Running]:
     """Everything connected and started; stopped in the reverse order."""
     async with AsyncExitStack() as stack:
         pool = await stack.enter_async_context(open_pool(dsn, POOL_BOUNDS))
-        parts = Running(settings=settings, boot=boot, pool=pool, dsn=dsn, registry=registry)
+        parts = Running(settings=settings, boot=boot, pool=pool, dsn=dsn, registry=registry, clock=clock)
         await parts.ledger.connect()
         working = asyncio.create_task(parts.ledger.run(), name="ledger")
         working.add_done_callback(partial(end_if_failed, end=_end_process))
