@@ -143,9 +143,10 @@ def _region(text: str) -> Region | None:
     if text == ANY:
         return None
     try:
-        return msgspec.convert(text.lower(), Region)
+        found: Region = msgspec.convert(text.lower(), Region)
     except msgspec.ValidationError as error:
         raise OperatorError(f"there is no region {text!r}", f"choose {ANY} or one of {', '.join(REGIONS)}") from error
+    return found
 
 
 def _slots(text: str) -> int | None:
