@@ -165,7 +165,7 @@ async def test_an_explanation_of_a_command_says_what_it_cannot_know(office: Offi
     told = await explain_route(office.dsn, office.settings, "plain")
     assert [route.route_id for route in told.routes] == ["near/plain"]
     assert told.notes == list(NOT_KNOWN)
-    assert told.sentence.startswith("of 3 routes 1 remain")
+    assert told.sentence.startswith("of 3 routes 1 remains")
 
 
 async def test_an_explanation_heeds_workspace_key_and_wishes(office: Office) -> None:
@@ -201,7 +201,7 @@ def test_the_commands_work_as_they_are_typed(cluster: TestCluster, tmp_path: Pat
         told = farebox_json(home, "route", "explain", "plain", "--workspace", "acme", DATABASE_URL=url)
         assert [route["route_id"] for route in told["routes"]] == ["near/plain"]
         shown = farebox(home, "route", "explain", "plain", DATABASE_URL=url).stdout
-        assert "of 3 routes 1 remain" in shown and "not near/unfinished" in shown
+        assert "of 3 routes 1 remains" in shown and "not near/unfinished" in shown
         assert "near/plain" in farebox(home, "route", "list", DATABASE_URL=url).stdout
         table = farebox(home, *policy, "show", "acme", DATABASE_URL=url).stdout
         assert "max_price.prompt" in table and "$2.00" in table

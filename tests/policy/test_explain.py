@@ -71,7 +71,7 @@ def test_the_sentence_counts_what_remains_and_why_the_others_do_not() -> None:
         Route(route_id="d", model_id="plain", provider_id="one", upstream_model="m", price=price_of(1, 1)),
     )
     told = _explain(catalog, Rule(policy=Policy(regions=frozenset({"sg"}))))
-    assert told.sentence == "of 4 routes 1 remain; excluded by region_not_allowed (2), checklist_incomplete (1)"
+    assert told.sentence == "of 4 routes 1 remains; excluded by region_not_allowed (2), checklist_incomplete (1)"
     assert [route.route_id for route in told.routes] == ["a"]
     out = {excluded.route.route_id: excluded for excluded in told.excluded}
     assert (out["b"].reason, out["b"].stage) == ("region_not_allowed", "policy")

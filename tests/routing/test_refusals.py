@@ -108,5 +108,5 @@ def test_the_sentence_counts_all_routes_and_names_each_reason() -> None:
     stage = offers.Stage(make_catalog(routes))
     policy = Policy(regions=frozenset({"sg"}), ignored_providers=frozenset({"bolt"}))
     choice = stage.router.choose(stage.catalog, stage.ask(policy=policy), most=None)
-    told = "of 3 routes 1 remain; excluded by provider_not_allowed (1), region_not_allowed (1)"
+    told = "of 3 routes 1 remains; excluded by provider_not_allowed (1), region_not_allowed (1)"
     assert sentence(choice) == told

@@ -172,7 +172,7 @@ def cost_test(ceiling: Ceiling, max_nanos: int, *, variant: str | None = None) -
     def test(route: Route) -> Excluded | None:
         assert route.price is not None, "a route without a price does not stand"
         needed = most_nanos(route.price.tiers, ceiling, variant=variant)
-        return None if needed <= max_nanos else Excluded(route, Exclusion.COST_ABOVE_MAXIMUM)
+        return None if needed <= max_nanos else Excluded(route, Exclusion.COST_ABOVE_MAXIMUM, needed_nanos=needed)
 
     return test
 

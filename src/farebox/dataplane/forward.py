@@ -79,6 +79,7 @@ class Forwarding:
         self._routes = deque(call.to_try or call.admission.routes)
         self._number = 0
         self._posted = False
+        self._left_alone: set[str] = set()
         self._unjudged = False
         self._loop = asyncio.get_running_loop()
         self._began_at = self._loop.time()
@@ -93,6 +94,9 @@ class Forwarding:
             route = self._routes.popleft()
             if self._number and (self._gone() or self._spent_enough()):
                 break
+            if self._is_left_alone(route):
+                self._routes.append(route)
+                continue
             if not self._sit_down(route):
                 continue
             await self._begin(route)
@@ -118,6 +122,16 @@ class Forwarding:
             await self._refused(route, response)
         raise self._failure if self._posted or not self._call.passed_over else _no_slot()
 
+    def _is_left_alone(self, route: Route) -> bool:
+        """Whether somebody else is trying out just now whether the route has recovered, and others are left: asked once
+        for each route, for as a last resort it is tried all the same."""
+        if not self._routes or route.route_id in self._left_alone:
+            return False
+        if not self._parts.health.seen(route.route_id).broken:
+            return False
+        self._left_alone.add(route.route_id)
+        return True
+
     def _spent_enough(self) -> bool:
         """Whether what failed attempts may cost has come to what the whole call may: no further one is paid for."""
         return sum(cost.cost_nanos for cost in self._call.failed_costs) >= self._call.admission.hold_nanos
@@ -125,7 +139,7 @@ class Forwarding:
     def _sit_down(self, route: Route) -> bool:
         """A slot for the next attempt: the first was taken before the hold, the others are not waited for."""
         call = self._call
-        if self._number == 0 and call.seat is not None:
+        if self._number == 0 and call.seat is not None and call.route is route:
             return True
         call.leave_seat()
         provider = self._parts.catalog().providers.get(route.provider_id)
@@ -153,7 +167,7 @@ class Forwarding:
                 tokens_per_second = written * MICROS_PER_SECOND // (now_micros - began_micros)
         self._judge("answered", first_token_ms=first_token_ms, tokens_per_second=tokens_per_second)
         ask = call.admission.ask
-        if ask.affinity is not None and len(call.admission.routes) > 1:
+        if ask.affinity is not None and len(self._parts.catalog().routes_of(ask.model.model_id)) > 1:
             self._parts.sticky.keep(ask.workspace_id, ask.model.model_id, ask.affinity, call.route.route_id)
 
     def faulted(self) -> None:

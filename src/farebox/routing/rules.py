@@ -10,6 +10,7 @@ from enum import IntEnum, StrEnum
 from typing import Final, NamedTuple
 
 from farebox.base.errors import Problem
+from farebox.base.money import format_usd
 from farebox.catalog.model import Catalog, Model, Provider, Route
 from farebox.catalog.policy import ANY, NO_PREFERENCE, MaxPrice, Policy, Preference
 from farebox.catalog.rules import ORDINARY_NAMES, Tier
@@ -105,7 +106,7 @@ _PARAMS: Final = {Exclusion.TIER_UNPRICED: "service_tier", Exclusion.COST_ABOVE_
 class Excluded(NamedTuple):
     """A route that may not serve. `detail` is shown to customers: the operator's own words, or what was asked for.
     `open_items` are those of its checklist. `retry_after_seconds`: when that may be over, where it is known. `feature`
-    and `param`: what a provider cannot do, and the field that asks for it."""
+    and `param`: what a provider cannot do, and the field that asks for it. `needed_nanos`: what the call could cost."""
 
     route: Route
     reason: Exclusion
@@ -114,6 +115,7 @@ class Excluded(NamedTuple):
     retry_after_seconds: int | None = None
     feature: str | None = None
     param: str | None = None
+    needed_nanos: int | None = None
 
 
 class Ask(NamedTuple):
@@ -295,17 +297,24 @@ def _refusal(model_id: str, choice: Choice) -> Problem:
     reasons = {excluded.reason for excluded in found}
     message = f"The model {model_id} cannot be called now: {reason}."
     if choice.stage is Stage.REQUEST:
-        code = "max_cost_exceeded" if reasons == {Exclusion.COST_ABOVE_MAXIMUM} else "invalid_request"
+        if reasons == {Exclusion.COST_ABOVE_MAXIMUM}:
+            return _too_dear(model_id, found, facts)
         message = f"No route of {model_id} can serve this request: {reason}."
         param = found[0].param or _PARAMS.get(found[0].reason)
         if found[0].feature is not None:
             facts["feature"] = found[0].feature
-        return Problem(code, message, facts=facts, param=param)
+        return Problem("invalid_request", message, facts=facts, param=param)
     if reasons == {Exclusion.COOLING_DOWN}:
         return Problem("rate_limit_exceeded", message, facts=facts, retry_after_seconds=wait)
     if reasons & {Exclusion.NO_CAPACITY, Exclusion.BUDGET_CAP_REACHED}:
         return Problem("capacity_exhausted", message, facts=facts, retry_after_seconds=wait or 1)
     return Problem("provider_not_configured", message, facts=facts, retry_after_seconds=wait, param="model")
+
+
+def _too_dear(model_id: str, found: Sequence[Excluded], facts: dict[str, object]) -> Problem:
+    needed = format_usd(min(excluded.needed_nanos or 0 for excluded in found))
+    message = f"A call of {model_id} could cost ${needed} by the cheapest route, which is above its `max_cost`."
+    return Problem("max_cost_exceeded", message, facts=facts | {"required_usd": needed}, param="max_cost")
 
 
 def counted(excluded: Iterable[Excluded]) -> dict[str, int]:
@@ -320,5 +329,6 @@ def sentence(choice: Choice) -> str:
     """`of 9 routes 3 remain; excluded by region_not_allowed (4), provider_not_allowed (2)`."""
     total = len(choice.routes) + len(choice.excluded)
     reasons = ", ".join(f"{reason} ({count})" for reason, count in counted(choice.excluded).items())
-    remain = f"of {total} {'route' if total == 1 else 'routes'} {len(choice.routes)} remain"
+    verb = "remains" if len(choice.routes) == 1 else "remain"
+    remain = f"of {total} {'route' if total == 1 else 'routes'} {len(choice.routes)} {verb}"
     return f"{remain}; excluded by {reasons}" if reasons else remain

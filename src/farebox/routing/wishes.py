@@ -163,6 +163,14 @@ def _some_of(choices: tuple[str, ...]) -> Read:
     return read
 
 
+def _regions(raw: bytes, param: str) -> frozenset[str]:
+    """Regions are codes that people write in capitals as well."""
+    values = _value(raw)
+    if isinstance(values, list):
+        raw = msgspec.json.encode([value.lower() if isinstance(value, str) else value for value in values])
+    return _some_of(REGIONS)(raw, param)
+
+
 def _max_price(raw: bytes, param: str) -> MaxPrice:
     prices = _fields(raw, param, _PRICE_READERS)
     return MaxPrice(**{f"{name}_picos": picos for name, picos in prices.items()})
@@ -225,7 +233,7 @@ _READERS: Final[Mapping[str, Read]] = {
     "zdr": _flag,
     "sort": _choice(_SORTS),
     "max_price": _max_price,
-    "regions": _some_of(REGIONS),
+    "regions": _regions,
     "resale_approved": _flag,
 }
 _POLICY_READERS: Final[Mapping[str, Read]] = {

@@ -216,8 +216,8 @@ def _hold_for(job: Job, ceiling: Ceiling, route: Route) -> int:
 
 def _cost_test(job: Job, ceiling: Ceiling, max_nanos: int) -> Test:
     def test(route: Route) -> Excluded | None:
-        within = _hold_for(job, ceiling, route) <= max_nanos
-        return None if within else Excluded(route, Exclusion.COST_ABOVE_MAXIMUM)
+        needed = _hold_for(job, ceiling, route)
+        return None if needed <= max_nanos else Excluded(route, Exclusion.COST_ABOVE_MAXIMUM, needed_nanos=needed)
 
     return test
 
