@@ -247,6 +247,22 @@ async def test_a_lane_is_lent_at_one_worker_until_its_workspace_calls_another(ds
         await asyncio.gather(shared, return_exceptions=True)
 
 
+async def test_a_worker_that_is_alone_has_everything_until_another_one_comes(dsn: str) -> None:
+    accounts = PlainAccounts(pool(credential(most=16)))
+    async with worker(dsn, accounts, runs=False) as one:
+        await one.lessor.round()
+        seats = one.take_all()
+        assert len(seats) == 16
+        for seat in seats:
+            seat.give_back()
+        async with worker(dsn, accounts, runs=False) as other:
+            for lease in one.lessor.leases():
+                one.lessor.ask(lease)
+            await one.lessor.round()
+            await other.lessor.round()
+            assert len(one.take_all()) == len(other.take_all()) == 2
+
+
 async def test_a_worker_that_stops_in_order_gives_everything_back_at_once(dsn: str) -> None:
     accounts = PlainAccounts(pool(credential(most=8)))
     async with worker(dsn, accounts, runs=False) as one:

@@ -14,12 +14,13 @@ class Lease:
 
     `ask_at`: so many in use are nearly all, so the lessor is asked for more. `granted > usable` means that units go
     back as calls end. `stored`: there is a row of it. `short`: others know that
-    more is wanted. `tell`: they should look at it at once.
+    more is wanted. `tell`: they should look at it at once. `alone`:
+    no other worker lives.
     """
 
     __slots__ = (
         *("resource", "capacity", "in_use", "borrowed", "waiting", "loans", "usable", "granted", "ask_at"),
-        *("contended", "refused", "called_at", "called_elsewhere_at", "shared_at", "stored", "tell", "short"),
+        *("contended", "refused", "called_at", "called_elsewhere_at", "shared_at", "stored", "tell", "short", "alone"),
     )
 
     def __init__(self, resource: str, capacity: int | None) -> None:
@@ -34,15 +35,17 @@ class Lease:
         self.called_elsewhere_at: int | None = None
         self.shared_at = 0
         self.stored = False
-        self.tell = self.short = False
+        self.tell = self.short = self.alone = False
 
     @property
     def need(self) -> Need:
-        """What to ask for. A lane's spare is at least what may be lent of it."""
+        """What to ask for. A lane's spare is at least what may be lent of it. Who is alone keeps everything: there is
+        nobody to leave it to, and no call has to look elsewhere because a lease is on its way."""
         assert self.capacity is not None
         by_right = self.in_use - self.borrowed
         waiting = min(self.waiting, max(0, self.capacity - by_right))
-        return Need(self.in_use, self.borrowed, waiting, max(block_of(self.capacity), self.loans))
+        spare = self.capacity if self.alone else max(block_of(self.capacity), self.loans)
+        return Need(self.in_use, self.borrowed, waiting, spare)
 
     @property
     def yields(self) -> bool:
@@ -63,7 +66,6 @@ class Lease:
         else:
             self.usable = min(self.usable, capacity)
         self.capacity = capacity
-
         self.short = False
 
     def suspend(self) -> None:
@@ -80,10 +82,12 @@ class Lease:
         need = self.need
         self.granted, self.usable, self.contended = share
         self.short = share.granted < need.wanted
-        self.refused = share.usable < need.in_use + need.waiting + need.spare
+        capacity = self.capacity or 0
+        self.refused = share.usable < min(capacity, need.in_use + need.waiting + need.spare)
         self.called_elsewhere_at = max((row.called_at for row in others if row.called_at is not None), default=None)
         self.shared_at = now_micros
-        self.ask_at = UNLIMITED if self.refused or self.capacity is None else share.usable - need.spare // 2
+        grows = not self.refused and share.usable < capacity
+        self.ask_at = share.usable - need.spare // 2 if grows else UNLIMITED
 
     def restless(self, now_micros: int, *, refresh_micros: int) -> bool:
         """Whether it should be shared anew at the next tick: short, in dispute, too much idle, or not for long."""

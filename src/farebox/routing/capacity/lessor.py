@@ -157,7 +157,8 @@ class Lessor:
         if everything:
             now_micros = self._clock()
             for resource, lease in self._leases.items():
-                if lease.restless(now_micros, refresh_micros=int(REFRESH_SECONDS * MICROS_PER_SECOND)):
+                restless = lease.restless(now_micros, refresh_micros=int(REFRESH_SECONDS * MICROS_PER_SECOND))
+                if restless or resource in self._retired:
                     asked[resource] = lease
         due = [lease for lease in asked.values() if lease.capacity is not None or lease.stored]
         for lease in due[MAX_RESOURCES_PER_ROUND:]:
@@ -193,6 +194,7 @@ class Lessor:
         turn = self._clock() // (TURN_SECONDS * MICROS_PER_SECOND)
         rows, ended = [], []
         for lease in due:
+            lease.alone = found.workers <= 1
             capacity = lease.capacity
             if capacity is None or (lease.resource in self._retired and lease.in_use == 0):
                 ended.append(lease.resource)

@@ -185,7 +185,7 @@ class Seats:
     def _came_free(self, at: Place, leases: Iterable[Lease]) -> None:
         """Units were given back: to other workers what they wait for, the rest to who waits here."""
         for lease in leases:
-            if lease.granted > lease.usable:
+            if lease.yields:
                 self._lessor.ask(lease)
         if at.lines.waiting:
             self._serve(at)

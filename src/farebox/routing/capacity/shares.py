@@ -1,9 +1,9 @@
 """How a resource is shared among workers. Pure: what one worker is granted follows from the rows of the living.
 
 Nobody is granted what another one holds, so together they never hold more than there is. While nobody is short, a
-worker keeps what it uses, what is waited for, and a small spare. As soon as somebody is short, everybody keeps only its
-fair share of what is wanted (max-min: small wishes in full, the rest in equal parts), and gives the rest back as calls
-end.
+worker keeps what it uses, what is waited for, and a spare: a small one, or everything as long as no other worker lives.
+As soon as somebody is short, everybody keeps only its fair share of what is wanted (max-min: small wishes in full, the
+rest in equal parts), and gives the rest back as calls end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ def share(capacity: int, others: Sequence[Row], need: Need, *, owner_id: int, tu
         wants = {row.owner_id: row.wanted for row in others} | {owner_id: need.wanted}
         usable = entitled(capacity, wants, owner_id, turn) + need.borrowed
     else:
-        usable = need.in_use + need.waiting + need.spare
+        usable = min(capacity, need.in_use + need.waiting + need.spare)
     granted = min(max(usable, need.in_use), free)
     return Share(granted, min(usable, granted), contended)
 
