@@ -15,6 +15,7 @@ from farebox.base.errors import Problem
 from farebox.catalog.model import SCOPES_OF_WORKLOAD, Catalog, Model
 from farebox.catalog.policy import Rule, combined
 from farebox.identity.model import SCOPES, KeyRecord
+from farebox.routing.asking import find_model
 from farebox.routing.estimate import SURFACE_OF_WORKLOAD, SURFACES, Estimate
 from farebox.routing.explain import Explanation, explanation
 from farebox.routing.rules import Ask
@@ -55,7 +56,7 @@ async def explain_route(
     del model, provider, called_by, input_tokens
     query = Query(request, _PARAMETERS, long=_LONG)
     catalog = parts.catalog()
-    found = find_model(catalog, key, query.text("model"))
+    found = asked_model(catalog, key, query.text("model"))
     rule = combined(key.rule, *_wishes(request, parts, query.text("provider")))
     ask = Ask(
         model=found,
@@ -90,19 +91,16 @@ async def estimate_call(
     in_body = fields.pop("surface", None)
     asked = query.choice("surface", SURFACES) or _surface(in_body)
     if asked is None:
-        asked = SURFACE_OF_WORKLOAD[find_model(parts.catalog(), key, _model_id(fields)).workload]
+        asked = SURFACE_OF_WORKLOAD[asked_model(parts.catalog(), key, _model_id(fields)).workload]
     headers = [(bytes(name), bytes(value)) for name, value in request.scope["headers"]]
     return await parts.estimate(key, asked, msgspec.json.encode(fields), headers)
 
 
-def find_model(catalog: Catalog, key: KeyRecord, model_id: str | None) -> Model:
-    """The model, if there is one that this key may know of. Raises Problem."""
+def asked_model(catalog: Catalog, key: KeyRecord, model_id: str | None) -> Model:
+    """The model that a parameter or field names. Raises Problem."""
     if model_id is None:
         raise Problem("invalid_request", "Say which model: `model` is missing.", param="model")
-    model = catalog.model(model_id)
-    if model is None or (key.allowed_models is not None and model_id not in key.allowed_models):
-        raise Problem("model_not_found", f"There is no model {model_id[:100]!r} for this key.", param="model")
-    return model
+    return find_model(catalog, key, model_id)
 
 
 def _wishes(request: AnyRequest, parts: Parts, provider: str | None) -> list[Rule]:

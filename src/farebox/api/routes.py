@@ -8,7 +8,7 @@ from litestar.params import QueryParameter
 
 from farebox.api.depend import AnyRequest, TheKey, TheParts
 from farebox.api.describe import ERRORS, KEYED
-from farebox.api.explain import find_model
+from farebox.api.explain import asked_model
 from farebox.api.filters import Query
 from farebox.catalog.model import Catalog, Model
 from farebox.identity.model import KeyRecord
@@ -40,7 +40,7 @@ async def list_routes(
     del model
     catalog = parts.catalog()
     wanted = Query(request, frozenset({"model"})).text("model")
-    models = _visible(catalog, key) if wanted is None else [find_model(catalog, key, wanted)]
+    models = _visible(catalog, key) if wanted is None else [asked_model(catalog, key, wanted)]
     found = [sale for one in models for sale in sales(parts.router, catalog, model=one, workspace_id=key.workspace_id)]
     for_sale = sum(sale.state == "for_sale" for sale in found)
     return RouteList(

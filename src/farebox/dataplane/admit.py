@@ -67,15 +67,6 @@ class Admission(NamedTuple):
     claim_body_hash: UUID | None = None
 
 
-def find_model(catalog: Catalog, key: KeyRecord, model_id: str) -> Model:
-    """The model, if there is one that this key may know of. Raises Problem `model_not_found`."""
-    model = catalog.model(model_id)
-    if model is None or (key.allowed_models is not None and model_id not in key.allowed_models):
-        message = f"There is no model {model_id[:100]!r} for this key."
-        raise Problem("model_not_found", message, param="model")
-    return model
-
-
 def output_limit_of(request: Request, model: Model, limits: RequestLimits) -> int:
     """The output tokens to hold for and to send upstream, per choice. Raises Problem `request_limit_exceeded`."""
     most = min(model.max_output_tokens, limits.max_output_tokens or model.max_output_tokens)

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from farebox.catalog.model import Route, profile_of
-from farebox.dataplane.admit import ask_of, check_size, find_model
+from farebox.dataplane.admit import ask_of, check_size
 from farebox.dataplane.asgi import Exchange, id_headers, read_body, send_whole
 from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_CHARGES
 from farebox.dataplane.parts import Parts
@@ -24,6 +24,7 @@ from farebox.dialects.request import Request
 from farebox.identity.authenticate import require_scope
 from farebox.providers.accounts import Endpoint
 from farebox.providers.client import MAX_ERROR_BODY_BYTES, UpstreamFailure, waits_for
+from farebox.routing.asking import find_model
 from farebox.routing.rules import refuse_without_route
 
 # Claude Code waits for a count before it goes on; an estimate now is better than a count too late.

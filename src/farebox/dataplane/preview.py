@@ -1,6 +1,7 @@
 """What a call would cost, and by which routes, without holding or sending anything: the same steps as a call takes."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from farebox.base.errors import Problem
@@ -16,7 +17,6 @@ from farebox.dataplane.admit import (
     ceiling_of,
     cost_test,
     expressible,
-    find_model,
     output_limit_of,
     require_workload,
 )
@@ -24,7 +24,7 @@ from farebox.dataplane.asgi import Exchange
 from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_CHARGES
 from farebox.dataplane.parts import Headers, Parts
 from farebox.dataplane.sending import Sending, TextSending
-from farebox.dataplane.text import read_text
+from farebox.dataplane.text import apart, read_text
 from farebox.dataplane.videos.admit import SCOPE as VIDEO_SCOPE
 from farebox.dataplane.videos.admit import VideoSending
 from farebox.dataplane.wanted import Wanted, take_out_own
@@ -34,6 +34,7 @@ from farebox.dialects.registry import SURFACES
 from farebox.dialects.videos.request import read_video_request
 from farebox.identity.authenticate import require_scope
 from farebox.identity.model import KeyRecord
+from farebox.routing.asking import find_model
 from farebox.routing.estimate import Estimate, RouteEstimate
 from farebox.routing.explain import MAX_SHOWN, explanation
 from farebox.routing.rules import MAX_ROUTES, Ask, Choice, Test, tier_test
@@ -67,17 +68,23 @@ class _Plan(NamedTuple):
     variant: Variant = lambda route: None
 
 
-def preview(parts: Parts, key: KeyRecord, surface: str, *, body: bytes, headers: Headers) -> Estimate:
+async def preview(parts: Parts, key: KeyRecord, surface: str, *, body: bytes, headers: Headers) -> Estimate:
     """The estimate of one request, by a name of `routing.estimate.Surface`. Raises Problem for what a call of it would
     be refused for before its route is chosen."""
     catalog = parts.catalog()
+    plan = await apart(partial(_plan, parts, catalog, key, surface=surface, sent=(body, headers)), len(body))
+    choice = _choice(parts, catalog, plan)
+    if plan.sending is not None:
+        choice = await apart(partial(_fitting, catalog, plan, plan.sending, choice), len(body))
+    return _estimate(catalog, plan, choice, surface)
+
+
+def _plan(parts: Parts, catalog: Catalog, key: KeyRecord, *, surface: str, sent: tuple[bytes, Headers]) -> _Plan:
     if surface in _SURFACE_OF_SCOPE:
-        plan = _text(parts, catalog, key, surface=surface, sent=(body, headers))
-    elif surface == "videos":
-        plan = _video(parts, catalog, key, sent=(body, headers))
-    else:
-        plan = _workload(parts, catalog, key, surface=surface, sent=(body, headers))
-    return _estimate(parts, catalog, plan, surface)
+        return _text(parts, catalog, key, surface=surface, sent=sent)
+    if surface == "videos":
+        return _video(parts, catalog, key, sent=sent)
+    return _workload(parts, catalog, key, surface=surface, sent=sent)
 
 
 def _text(parts: Parts, catalog: Catalog, key: KeyRecord, *, surface: str, sent: tuple[bytes, Headers]) -> _Plan:
@@ -152,8 +159,7 @@ def _counted(job: Job, ceiling: Ceiling) -> Usage:
     )
 
 
-def _estimate(parts: Parts, catalog: Catalog, plan: _Plan, surface: str) -> Estimate:
-    choice = _choice(parts, catalog, plan)
+def _estimate(catalog: Catalog, plan: _Plan, choice: Choice, surface: str) -> Estimate:
     routes = [_route(catalog, plan, route) for route in choice.routes[:MAX_SHOWN]]
     tried = routes[: MAX_ROUTES if plan.ask.policy.allow_fallbacks else 1]
     hold_nanos = max((route.ceiling_nanos for route in tried), default=0)
@@ -178,11 +184,15 @@ def _choice(parts: Parts, catalog: Catalog, plan: _Plan) -> Choice:
     most = plan.wanted.max_cost_nanos
     if most is not None:
         tests.append(lambda route: cost_test(plan.ceiling, most, variant=plan.variant(route))(route))
-    choice = parts.router.choose(catalog, plan.ask, tests, most=None)
-    if plan.sending is None:
-        return choice
-    routes, excluded = expressible(plan.sending, catalog, plan.ask, choice.routes[:MAX_CANDIDATES])
-    return Choice(routes, (*choice.excluded, *excluded), choice.sticky and not excluded)
+    return parts.router.choose(catalog, plan.ask, tests, most=None)
+
+
+def _fitting(catalog: Catalog, plan: _Plan, sending: Sending, choice: Choice) -> Choice:
+    """The same without the routes that cannot do what the request needs. Those that a call would not come to are
+    not asked."""
+    looked_at, others = choice.routes[:MAX_CANDIDATES], choice.routes[MAX_CANDIDATES:]
+    routes, excluded = expressible(sending, catalog, plan.ask, looked_at)
+    return Choice((*routes, *others), (*choice.excluded, *excluded), choice.sticky and not excluded)
 
 
 def _route(catalog: Catalog, plan: _Plan, route: Route) -> RouteEstimate:

@@ -18,7 +18,6 @@ from farebox.dataplane.admit import (
     candidates,
     ceiling_of,
     check_size,
-    find_model,
     output_limit_of,
     price_hold,
     require_workload,
@@ -30,6 +29,7 @@ from farebox.dataplane.wanted import Wanted, affinity_of, wanted_of, without_own
 from farebox.dialects.port import Surface
 from farebox.dialects.request import Request
 from farebox.identity.model import KeyRecord
+from farebox.routing.asking import find_model
 from farebox.routing.router import Router
 from farebox.routing.rules import Ask, Choice
 
@@ -57,12 +57,12 @@ async def read_text_call(
     parts: Parts, surface: Surface, key: KeyRecord, body: bytes, *, exchange: Exchange
 ) -> tuple[Admission, TextSending]:
     """Read a request and decide everything that comes before the hold. Raises Problem."""
-    request, wanted = await _apart(
+    request, wanted = await apart(
         partial(read_text, parts, surface, body, exchange=exchange, workspace_id=key.workspace_id), len(body)
     )
     catalog = parts.catalog()
     plan = plan_text(catalog, parts.limits, parts.router, key=key, surface=surface, asked=(request, wanted))
-    return await _apart(partial(admit_text, plan, catalog), len(body)), plan.sending
+    return await apart(partial(admit_text, plan, catalog), len(body)), plan.sending
 
 
 def read_text(
@@ -123,7 +123,7 @@ def admit_text(plan: TextPlan, catalog: Catalog) -> Admission:
     )
 
 
-async def _apart(work: Callable[[], T], size_bytes: int) -> T:
+async def apart(work: Callable[[], T], size_bytes: int) -> T:
     """Reading and translating a long request takes up to some tenths of a second a megabyte: in a thread, other calls
     have their turns meanwhile. The router is never asked from there."""
     return work() if size_bytes < LONG_REQUEST_BYTES else await asyncio.to_thread(work)

@@ -132,7 +132,8 @@ def take_out_own(brand: Brand, headers: Headers, body: bytes) -> tuple[bytes, Wa
     """A JSON body as its workload reads it, and what it wants of its route. A form says it in headers.
     Raises Problem `invalid_request`."""
     fields: Fields = {}
-    if any(b'"%s"' % name.encode() in body for name in OWN_FIELDS):
+    # A name may also be written with escapes.
+    if b"\\u" in body or any(b'"%s"' % name.encode() in body for name in OWN_FIELDS):
         fields = read_fields(body)
     left = without_own(fields)
     return body if left is fields else msgspec.json.encode(left), wanted_of(brand, headers, fields)

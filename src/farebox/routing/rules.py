@@ -287,7 +287,8 @@ def refuse_without_route(ask: Ask, choice: Choice) -> None:
 
 
 def _refusal(model_id: str, choice: Choice) -> Problem:
-    reason, facts = choice.reason, {"model": model_id, "reason": choice.reason, "excluded": counted(choice.excluded)}
+    reason = choice.reason
+    facts: dict[str, object] = {"model": model_id, "reason": reason, "excluded": counted(choice.excluded)}
     found = [excluded for excluded in choice.excluded if excluded.reason.stage is choice.stage]
     waits = [excluded.retry_after_seconds for excluded in found if excluded.retry_after_seconds is not None]
     wait = min(waits, default=None)

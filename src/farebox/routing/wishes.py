@@ -168,7 +168,8 @@ def _regions(raw: bytes, param: str) -> frozenset[str]:
     values = _value(raw)
     if isinstance(values, list):
         raw = msgspec.json.encode([value.lower() if isinstance(value, str) else value for value in values])
-    return _some_of(REGIONS)(raw, param)
+    found: frozenset[str] = _some_of(REGIONS)(raw, param)
+    return found
 
 
 def _max_price(raw: bytes, param: str) -> MaxPrice:

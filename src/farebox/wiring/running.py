@@ -197,7 +197,7 @@ class Running:
         """What the API gets; the data plane says what calls would cost."""
 
         async def estimate(key: KeyRecord, surface: str, body: bytes, headers: Headers) -> Estimate:
-            return preview(dataplane, key, surface, body=body, headers=headers)
+            return await preview(dataplane, key, surface, body=body, headers=headers)
 
         settings = self.settings
         return ApiParts(

@@ -18,7 +18,6 @@ from farebox.dataplane.admit import (
     ask_of,
     candidates,
     exceeded,
-    find_model,
     price_hold,
     require_workload,
 )
@@ -28,6 +27,7 @@ from farebox.dialects.registry import UPSTREAMS
 from farebox.dialects.videos import VIDEO_UPSTREAMS
 from farebox.dialects.videos.request import VideoRequest
 from farebox.identity.model import KeyRecord
+from farebox.routing.asking import find_model
 from farebox.routing.router import Router
 
 SCOPE = "videos"

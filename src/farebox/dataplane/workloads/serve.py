@@ -12,7 +12,7 @@ from farebox.base.limits import Bounds
 from farebox.catalog import model as catalog
 from farebox.catalog.model import SCOPES_OF_WORKLOAD, Provider, Route
 from farebox.catalog.rules import Ceiling
-from farebox.dataplane.admit import Admission, ask_of, check_size, find_model, price_hold, require_workload
+from farebox.dataplane.admit import Admission, ask_of, check_size, price_hold, require_workload
 from farebox.dataplane.answer import answer
 from farebox.dataplane.asgi import Exchange, header, read_body
 from farebox.dataplane.call import Call
@@ -36,6 +36,7 @@ from farebox.dialects.registry import CHAT, UPSTREAMS
 from farebox.dialects.translate import Passage
 from farebox.identity.authenticate import require_scope
 from farebox.identity.model import KeyRecord
+from farebox.routing.asking import find_model
 from farebox.routing.rules import MAX_ROUTES, Excluded, Exclusion, Test, refuse_without_route
 
 # A form that is no longer is kept whole: its fields may come in any order, and it can be sent to another route.
