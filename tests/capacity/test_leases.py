@@ -52,19 +52,18 @@ class Worker:
 
 @asynccontextmanager
 async def worker(dsn: str, accounts: PlainAccounts, *, runs: bool = True) -> AsyncIterator[Worker]:
-    """A living worker whose loop runs, unless told otherwise."""
+    """A living worker that hears of changes; its loop runs unless told otherwise."""
     async with AsyncExitStack() as stack:
         owner_id = await stack.enter_async_context(living(dsn))
         connections = await stack.enter_async_context(open_pool(dsn, PoolBounds(max_size=2)))
         clock = AheadClock()
         lessor = Lessor(connect_with(connections), owner_id=owner_id, clock=clock, alive=lambda: True)
         made = Worker(accounts, lessor, clock)
+        feed = ChangeFeed(dsn, lambda topic, subject: lessor.heard(subject) if topic == "capacity" else None, _pass)
+        feed.start()
+        stack.push_async_callback(feed.stop)
+        await until(lambda: feed.alive)
         if runs:
-            feed = ChangeFeed(dsn, lambda topic, subject: lessor.heard(subject) if topic == "capacity" else None, _pass)
-            feed.start()
-            stack.push_async_callback(feed.stop)
-            while not feed.alive:
-                await asyncio.sleep(0.005)
             task = asyncio.create_task(lessor.run())
             stack.push_async_callback(_stop, task)
         yield made
@@ -245,6 +244,46 @@ async def test_a_lane_is_lent_at_one_worker_until_its_workspace_calls_another(ds
         assert not shared.done(), "while its workspace calls, nothing of a lane is lent anywhere"
         shared.cancel()
         await asyncio.gather(shared, return_exceptions=True)
+
+
+async def test_all_workers_hear_at_once_that_the_workspace_of_a_lane_is_back(dsn: str) -> None:
+    accounts = PlainAccounts(pool(credential(most=20), most=20, lanes=[lane(20)]))
+    async with worker(dsn, accounts, runs=False) as one, worker(dsn, accounts, runs=False) as other:
+        one.clock.ahead_seconds = other.clock.ahead_seconds = LEND_AFTER_SECONDS
+        await other.lessor.round()
+        waiting = asyncio.create_task(one.take())
+        for _ in range(4):
+            await one.lessor.round()
+        await waiting
+        assert isinstance(other.seats.take_now(PROVIDER, None, OWNER_OF_LANE), Seat)
+        await other.lessor.round()
+        slots = next(lease for lease in one.lessor.leases() if lease.resource == "lane:lane")
+        while slots.called_elsewhere_at is None:
+            await one.lessor.round(everything=False)  # only what it was told of
+            await asyncio.sleep(0.01)
+        assert one.take_all() == []
+
+
+async def test_what_is_about_to_be_given_back_is_not_used_while_the_commit_is_under_way(dsn: str) -> None:
+    accounts = PlainAccounts(pool(credential(most=8)))
+    async with worker(dsn, accounts, runs=False) as one:
+        await one.lessor.round()
+        async with worker(dsn, accounts, runs=False) as other:
+            waiting = [asyncio.create_task(other.take()) for _ in range(8)]
+            await asyncio.sleep(0)
+            await other.lessor.round()
+            async with await psycopg.AsyncConnection.connect(dsn) as blocker:
+                await blocker.execute("SELECT * FROM capacity_lease FOR UPDATE")
+                sharing = asyncio.create_task(one.lessor.round())
+                cursor = await blocker.execute("SELECT 1")
+                while await cursor.fetchall() != [(True,)]:
+                    cursor = await blocker.execute("SELECT true FROM pg_locks WHERE NOT granted LIMIT 1")
+                assert not sharing.done()
+                assert one.take_all() == []
+            await sharing
+            for task in waiting:
+                task.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
 
 async def test_a_worker_that_is_alone_has_everything_until_another_one_comes(dsn: str) -> None:

@@ -208,6 +208,19 @@ async def test_a_lent_slot_goes_back_to_its_lane_before_anybody_else() -> None:
     shared.cancel()
 
 
+async def test_what_a_lane_needs_beside_its_slot_goes_to_it_first() -> None:
+    stand = Stand(pool(credential(rpm=60), most=10, lanes=[lane(5)]))
+    while isinstance(seat := stand.seats.take_now(PROVIDER, None, 1), Seat):
+        seat.give_back()
+    shared, owner = stand.waits(5), stand.waits(OWNER_OF_LANE)
+    await asyncio.sleep(0)
+    stand.clock.pass_seconds(1.1)  # one more request may go out
+    await stand.lessor.round()
+    assert isinstance(await owner, Seat)
+    assert not shared.done()
+    shared.cancel()
+
+
 async def test_a_lane_of_one_slot_lends_nothing() -> None:
     stand = Stand(pool(credential(most=1), most=1, lanes=[lane(1)]))
     stand.clock.pass_seconds(1_000)
@@ -228,6 +241,17 @@ async def test_a_call_that_waits_has_the_next_slot() -> None:
     assert stand.refused(2), "nobody overtakes, also when the slot is not picked up yet"
     (await task).give_back()
     assert stand.taken() == 0
+
+
+async def test_nobody_overtakes_a_call_that_waits_for_the_next_request_of_the_minute() -> None:
+    stand = Stand(pool(credential(rpm=60)))
+    while not stand.refused():
+        pass
+    task = stand.waits()
+    await asyncio.sleep(0)
+    stand.clock.pass_seconds(1.1)
+    assert stand.refused(2)
+    assert isinstance(await task, Seat)
 
 
 async def test_workspaces_are_served_in_turn_and_each_in_its_own_order() -> None:
