@@ -92,7 +92,7 @@ class Forwarding:
         """The first successful answer of the routes that are left. Raises CallFailed when there is none."""
         while self._routes and self._number < MAX_ATTEMPTS:
             route = self._routes.popleft()
-            if self._number and (self._gone() or self._spent_enough()):
+            if self._number and (self._gone() or self._spent_enough() or self._out_of_time()):
                 break
             if self._is_left_alone(route):
                 self._routes.append(route)
@@ -135,6 +135,9 @@ class Forwarding:
     def _spent_enough(self) -> bool:
         """Whether what failed attempts may cost has come to what the whole call may: no further one is paid for."""
         return sum(cost.cost_nanos for cost in self._call.failed_costs) >= self._call.admission.hold_nanos
+
+    def _out_of_time(self) -> bool:
+        return self._deadline is not None and self._loop.time() >= self._deadline
 
     def _sit_down(self, route: Route) -> bool:
         """A slot for the next attempt: the first was taken before the hold, the others are not waited for."""
@@ -192,8 +195,13 @@ class Forwarding:
 
     @property
     def left_seconds(self) -> float:
-        """What is left of the time that all attempts have together."""
-        return max(0.0, (self._deadline or 0.0) - self._loop.time())
+        """What is left of this attempt's time, which is part of the time that all attempts have together."""
+        return max(0.0, -self.late_seconds(self._loop.time()))
+
+    def late_seconds(self, now_seconds: float) -> float:
+        """By how much this attempt is over its time, or all of them are over theirs; negative while they are not."""
+        own = self._began_at + self.waits.total
+        return now_seconds - (own if self._deadline is None else min(own, self._deadline))
 
     async def _begin(self, route: Route) -> None:
         """Record the next attempt before its first byte; the first one was recorded with the hold."""
@@ -207,8 +215,6 @@ class Forwarding:
         self.waits = waits_for(provider, self._parts.timeouts)
         if self._deadline is None:
             self._deadline = self._began_at + self.waits.total
-        if self._began_at >= self._deadline:
-            raise self._failure
         if self._number > 1:
             await self._dispatch_again()
 

@@ -87,7 +87,7 @@ class Relay:
         self._told = call.told(wants_usage=sending.wants_usage)
         self._loop = asyncio.get_running_loop()
         self._begin_attempt()
-        self._began_at = self._sent_at = self._loop.time()
+        self._sent_at = self._loop.time()
         self._sending_since: float | None = None
         self._waited_seconds = 0.0  # for the client to take what it was sent
         self._sender: asyncio.Task[Any] | None = None
@@ -339,8 +339,8 @@ class Relay:
             if now_seconds - self._sending_since > waits.idle:
                 self._leave()
         elif self._attempt_began_at is not None and (kind := self._overdue(self._attempt_began_at, now_seconds)):
-            own_seconds = now_seconds - self._began_at - self._waited_seconds
-            if kind is FailureKind.TOTAL_TIMEOUT and own_seconds <= waits.total:
+            late_seconds = self._forwarding.late_seconds(now_seconds)
+            if kind is FailureKind.TOTAL_TIMEOUT and late_seconds <= self._waited_seconds:
                 # The provider was in time; who takes so long to read does not get its answer for nothing.
                 self._leave()
             else:
@@ -358,7 +358,7 @@ class Relay:
 
     def _overdue(self, attempt_began_at: float, now_seconds: float) -> FailureKind | None:
         waits = self._forwarding.waits
-        if now_seconds - self._began_at > waits.total:
+        if self._forwarding.late_seconds(now_seconds) > 0:
             return FailureKind.TOTAL_TIMEOUT
         if self._heard_at is None:
             return FailureKind.FIRST_BYTE_TIMEOUT if now_seconds - attempt_began_at > waits.first_byte else None
