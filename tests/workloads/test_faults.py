@@ -79,7 +79,12 @@ async def test_an_answer_that_is_not_whole_is_never_charged(gateway: RunningGate
 
     cases = [(asked, fault) for fault in FAULTS for asked in ASKED]
     wanted = [(asked, fault) for asked, fault in cases if (fault.stream if "streamed" in asked else fault.json)]
-    await together(one(*case) for case in wanted)
+    # After a rate limit the route is left alone for a while: each of these by itself.
+    await together(one(*case) for case in wanted if case[1].directives.get("status") != 429)
+    for case in wanted:
+        if case[1].directives.get("status") == 429:
+            await gateway.idle()
+            await one(*case)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,9 @@ from farebox.routing.rules import MAX_ROUTES
 
 # Attempts of one call, by whichever routes and credentials.
 MAX_ATTEMPTS = MAX_ROUTES
+# What failed attempts may cost the operator, in holds of the call: one can be made good by another, two say that
+# something is wrong with more than a route.
+MAX_SPENT_HOLDS = 2
 # What a client is told to wait when the provider did not say.
 DEFAULT_RETRY_SECONDS = 5
 MAX_RETRY_SECONDS = 120
@@ -133,8 +136,9 @@ class Forwarding:
         return True
 
     def _spent_enough(self) -> bool:
-        """Whether what failed attempts may cost has come to what the whole call may: no further one is paid for."""
-        return sum(cost.cost_nanos for cost in self._call.failed_costs) >= self._call.admission.hold_nanos
+        """Whether failed attempts may have cost so much that no further one is paid for."""
+        spent_nanos = sum(cost.cost_nanos for cost in self._call.failed_costs)
+        return spent_nanos >= MAX_SPENT_HOLDS * self._call.admission.hold_nanos
 
     def _out_of_time(self) -> bool:
         return self._deadline is not None and self._loop.time() >= self._deadline
