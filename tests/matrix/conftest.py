@@ -2,17 +2,23 @@
 routes and keys is forgotten, and the ledger must be sound."""
 
 import base64
+import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import pytest
 
+from farebox.base.clock import MICROS_PER_SECOND, monotone_clock
 from farebox.base.limits import Bounds
 from farebox.providers.secrets import Safe
 from farebox.providers.store import NewCredential, add_credential
+from farebox.records.receipt import Receipt
 from farebox_sandbox.process import RunningSandbox, serve_sandbox
 from tests.database import TestCluster
-from tests.gateway import RunningGateway, serve_gateway, until
+from tests.dataplane.outcomes import see
+from tests.gateway import Customer, RunningGateway, serve_gateway, until
+from tests.matrix.market import MODELS, OFFERS, market_text, upstream
 from tests.matrix.worlds import ADDRESSES, catalog_text, worlds
 
 # Nobody's: made up for the tests.
@@ -94,3 +100,70 @@ async def gateway(matrix_gateway: RunningGateway) -> AsyncIterator[RunningGatewa
     await forget_everything(matrix_gateway)
     report = await matrix_gateway.verify()
     assert report.open_holds == 0
+
+
+# ── a market whose clock the test moves ───────────────────────────────────────────────────────────────────────────
+
+
+class AheadClock:
+    """Real time, that jumps ahead on request."""
+
+    def __init__(self) -> None:
+        self._real = monotone_clock()
+        self._ahead_micros = 0
+
+    def __call__(self) -> int:
+        return self._real() + self._ahead_micros
+
+    def pass_seconds(self, seconds: float) -> None:
+        """Now it is later."""
+        self._ahead_micros += round(seconds * MICROS_PER_SECOND)
+
+
+class Market:
+    """The market, and what its tests ask of it."""
+
+    def __init__(self, gateway: RunningGateway, clock: AheadClock) -> None:
+        self.gateway = gateway
+        self.pass_seconds = clock.pass_seconds
+
+    async def fault(self, model: str, provider: str, *, times: int | None = None, **directives: Any) -> None:
+        """What a route does from now on, or for the next calls; without directives it behaves."""
+        await self.gateway.set_faults(upstream(model, provider), directives, times=times)
+
+    async def asked(self, model: str) -> dict[str, int]:
+        """How often each provider of a model was asked."""
+        providers = MODELS.get(model, tuple(OFFERS))
+        return {name: len(await self.gateway.upstream_calls(upstream(model, name))) for name in providers}
+
+    async def path(self, customer: Customer, model: str, **fields: Any) -> list[str]:
+        """The providers of one call in the order in which they were tried, `=` before the one that answered."""
+        receipt = await self.receipt(customer, model, **fields)
+        return [f"{'=' * (each.outcome == 'answered')}{each.provider}" for each in receipt.attempts]
+
+    async def receipt(self, customer: Customer, model: str, **fields: Any) -> Receipt:
+        """The receipt of one call. Without a session it is a conversation of its own."""
+        fields = {"session_id": secrets.token_hex(8), **fields}
+        return await customer.receipt((await see(customer.chat(model=model, **fields))).call_id)
+
+
+@pytest.fixture(scope="session")
+async def shared_market(cluster: TestCluster, sandbox: RunningSandbox) -> AsyncIterator[Market]:
+    clock, key = AheadClock(), base64.b64encode(SECRETS_KEY).decode()
+    catalog = market_text(sandbox.base_url)
+    async with serve_gateway(cluster, sandbox=sandbox, catalog=catalog, clock=clock, secrets_key=key) as running:
+        await store_keys(running, {"two": 2})
+        yield Market(running, clock)
+
+
+@pytest.fixture
+async def market(shared_market: Market) -> AsyncIterator[Market]:
+    yield shared_market
+    await forget_everything(shared_market.gateway)
+    report = await shared_market.gateway.verify()
+    assert report.open_holds == 0
+
+
+@pytest.fixture
+async def customer(market: Market) -> Customer:
+    return await market.gateway.new_customer()
