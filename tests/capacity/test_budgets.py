@@ -185,3 +185,20 @@ async def test_without_the_database_a_block_may_be_spent_and_is_reported_later(d
     away = False
     await budgets.report()
     assert budgets.left(route())
+
+
+async def test_what_is_spent_while_a_report_is_under_way_is_in_the_next_one(connections: Connections, dsn: str) -> None:
+    budgets = Budgets(connect_with(connections), clock=HandClock())
+    budgets.spent(route(), 5)
+    await budgets.report()
+    budgets.spent(route(), 7)
+    async with await psycopg.AsyncConnection.connect(dsn) as blocker:
+        await blocker.execute("SELECT * FROM capacity_budget FOR UPDATE")
+        reporting = asyncio.create_task(budgets.report())
+        cursor = await blocker.execute("SELECT false")
+        while await cursor.fetchall() != [(True,)]:
+            cursor = await blocker.execute("SELECT true FROM pg_locks WHERE NOT granted LIMIT 1")
+        budgets.spent(route(), 11)
+    await reporting
+    await budgets.report()
+    assert (await spent(connections))[0][0] == 5 + 7 + 11

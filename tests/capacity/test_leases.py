@@ -275,7 +275,7 @@ async def test_what_is_about_to_be_given_back_is_not_used_while_the_commit_is_un
             async with await psycopg.AsyncConnection.connect(dsn) as blocker:
                 await blocker.execute("SELECT * FROM capacity_lease FOR UPDATE")
                 sharing = asyncio.create_task(one.lessor.round())
-                cursor = await blocker.execute("SELECT 1")
+                cursor = await blocker.execute("SELECT false")
                 while await cursor.fetchall() != [(True,)]:
                     cursor = await blocker.execute("SELECT true FROM pg_locks WHERE NOT granted LIMIT 1")
                 assert not sharing.done()
