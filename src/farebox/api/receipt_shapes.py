@@ -1,12 +1,16 @@
 """The receipt as the API shows it to a customer, and the further part that only an operator is shown."""
 
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
+
 import msgspec
 
 from farebox.api.shapes import UsageShape, usage_shape
 from farebox.base.ids import show_short
 from farebox.base.money import format_usd
 from farebox.catalog.rules import RATE_OF_CLASS
-from farebox.records.call import RouteAudit
+from farebox.records.call import Attempt, RouteAudit
 from farebox.records.receipt import Receipt
 
 
@@ -29,8 +33,12 @@ class LineShape(msgspec.Struct, frozen=True, kw_only=True):
     amount_pico_usd: int
 
 
+# Outcomes in other words for customers: keys are the operator's business.
+_TOLD: Final = {"credential_refused": "error_status"}
+
+
 class AttemptShape(msgspec.Struct, frozen=True, kw_only=True):
-    """One try at a provider."""
+    """A route that was tried."""
 
     attempt: int
     outcome: str
@@ -156,12 +164,20 @@ def receipt_shape(receipt: Receipt) -> ReceiptShape:
             rule_meaning=receipt.rule_meaning,
         ),
         idempotent=receipt.idempotent,
-        attempts=[
-            AttemptShape(attempt=number, outcome=attempt.outcome, milliseconds=attempt.milliseconds)
-            for number, attempt in enumerate(receipt.attempts, 1)
-        ],
+        attempts=_attempt_shapes(receipt.attempts),
         routing=_routing_shape(receipt.routing),
     )
+
+
+def _attempt_shapes(attempts: Sequence[Attempt]) -> list[AttemptShape]:
+    """One for each route: how often it was tried with another key would tell how many there are."""
+    shapes = []
+    for number, (_, tries) in enumerate(groupby(attempts, key=lambda attempt: attempt.route), 1):
+        of_route = list(tries)
+        outcome = of_route[-1].outcome
+        milliseconds = sum(attempt.milliseconds for attempt in of_route)
+        shapes.append(AttemptShape(attempt=number, outcome=_TOLD.get(outcome, outcome), milliseconds=milliseconds))
+    return shapes
 
 
 def _routing_shape(audit: RouteAudit | None) -> RoutingShape | None:
