@@ -4,13 +4,18 @@ its hold. Whatever happens afterwards, the first two are given back.
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 from farebox.base.errors import Problem
+from farebox.catalog.model import Route
 from farebox.dataplane.call import Call
 from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_CHARGES
 from farebox.dataplane.hold import take_hold
 from farebox.dataplane.parts import Parts
 from farebox.routing.capacity.seats import NoSeat, Seat
+
+# For a slot of the best route that another worker has and does not use: the time of a round between the two.
+GLANCE_SECONDS: Final = 0.03
 
 
 @asynccontextmanager
@@ -33,28 +38,31 @@ async def _sit_down(parts: Parts, call: Call) -> None:
     Raises Problem `capacity_exhausted`."""
     routes = call.admission.routes
     for place, route in enumerate(routes):
-        seat = seat_now(parts, call, place)
+        # Only of the best route is a slot worth a moment: one may lie unused at another worker.
+        wait_seconds = GLANCE_SECONDS if place == 0 and len(routes) > 1 else 0.0
+        seat = await _seat(parts, call, route, wait_seconds)
         if isinstance(seat, Seat):
             call.sit_down(route, seat)
             call.to_try = (route, *routes[place + 1 :], *routes[:place])
             call.passed_over = [passed.route_id for passed in routes[:place]]
             return
-    best = routes[0]
-    provider = parts.catalog().providers[best.provider_id]
-    wait_seconds = parts.routing.queue_seconds
-    try:
-        seat = await parts.seats.take(provider, best.terms.region, call.workspace_id, wait_seconds)
-    except NoSeat as error:
+    seat = await _seat(parts, call, routes[0], parts.routing.queue_seconds)
+    if isinstance(seat, NoSeat):
         message = "All capacity for this model is in use."
-        raise Problem("capacity_exhausted", message, retry_after_seconds=error.retry_after_seconds) from None
-    call.sit_down(best, seat)
+        raise Problem("capacity_exhausted", message, retry_after_seconds=seat.retry_after_seconds)
+    call.sit_down(routes[0], seat)
     call.to_try = routes
 
 
-def seat_now(parts: Parts, call: Call, place: int) -> Seat | NoSeat:
-    """A slot of one of the call's routes without waiting."""
-    route = call.admission.routes[place]
+async def _seat(parts: Parts, call: Call, route: Route, wait_seconds: float) -> Seat | NoSeat:
+    """A slot of a route, waiting for one so long. The catalog may have changed since the route was chosen."""
     provider = parts.catalog().providers.get(route.provider_id)
     if provider is None:
         return NoSeat(1)
-    return parts.seats.take_now(provider, route.terms.region, call.workspace_id)
+    region = route.terms.region
+    if not wait_seconds:
+        return parts.seats.take_now(provider, region, call.workspace_id)
+    try:
+        return await parts.seats.take(provider, region, call.workspace_id, wait_seconds)
+    except NoSeat as none:
+        return none
