@@ -57,6 +57,7 @@ class Sandbox:
             pass
         finally:
             calls.end(call)
+            self.core.load.leave(call)
 
     async def _models(self, exchange: Exchange) -> None:
         """The list in the shape that is asked for: Google's by its path, Anthropic's by its header, else OpenAI's."""

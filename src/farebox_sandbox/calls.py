@@ -27,13 +27,14 @@ class Call(Struct):
 
     `completed`: the whole answer was written. `client_disconnected`: the client left before. Neither: the sandbox hung
     up, or is still answering (`open`). `chunks_sent` counts the paced chunks of a stream, `bytes_sent` body bytes.
-    `n`, `size`, `quality` and `seconds` are as they were asked.
+    `n`, `size`, `quality` and `seconds` are as they were asked. `account` is the name of the account whose key came.
     """
 
     id: str
     time: float
     path: str
     header_names: tuple[str, ...]
+    account: str = ""
     dialect: str = ""
     model: str = ""
     attempt: int = 0

@@ -104,53 +104,65 @@ def read_directives(fields: dict[str, Any]) -> Directives:
     return msgspec.convert(fields, Directives)
 
 
+Which = tuple[str | None, str | None]
+"""Whom a set is for: a model and an account, None for any."""
+
+
 class _FaultSet(Struct):
     fields: dict[str, Any]
     times: int | None
 
 
 class FaultBook:
-    """Directives set ahead of requests: for every model (None) or for one. Nearer ones win field by field:
-    every model < this model < the request's own `sandbox` field."""
+    """Directives set ahead of requests: for every model (None) or for one, of every account or of one. Nearer ones win
+    field by field: every model < this model < this account < this model of this account < the request's own."""
 
     def __init__(self) -> None:
-        self._sets: dict[str | None, _FaultSet] = {}
+        self._sets: dict[Which, _FaultSet] = {}
 
-    def put(self, model: str | None, fields: dict[str, Any], *, times: int | None = None) -> None:
-        """Replace the set of a model. After `times` requests it removes itself. Raises msgspec.ValidationError."""
+    def put(
+        self, model: str | None, fields: dict[str, Any], *, account: str | None = None, times: int | None = None
+    ) -> None:
+        """Replace a set. After `times` requests it removes itself. Raises msgspec.ValidationError."""
         read_directives(fields)
-        if len(self._sets) >= MAX_FAULT_SETS and model not in self._sets:
+        if len(self._sets) >= MAX_FAULT_SETS and (model, account) not in self._sets:
             raise msgspec.ValidationError(f"more than {MAX_FAULT_SETS} fault sets: DELETE /sandbox/faults first")
-        self._sets[model] = _FaultSet(fields, times)
+        self._sets[model, account] = _FaultSet(fields, times)
 
-    def delete(self, model: str | None) -> None:
-        """Remove the set of one model, or with None every set."""
-        if model is None:
+    def delete(self, model: str | None, account: str | None = None) -> None:
+        """Remove the set of one model and account, or with neither every set."""
+        if model is None and account is None:
             self._sets.clear()
         else:
-            self._sets.pop(model, None)
+            self._sets.pop((model, account), None)
 
     def listing(self) -> list[dict[str, Any]]:
-        return [{"model": model, "times": one.times, "faults": one.fields} for model, one in self._sets.items()]
+        return [
+            {"model": model, "account": account, "times": one.times, "faults": one.fields}
+            for (model, account), one in self._sets.items()
+        ]
 
     @property
     def read_pause_seconds(self) -> float:
         """`slow_reader` acts before the body, and so the model, is known: only the set for every model can ask it."""
-        common = self._sets.get(None)
+        common = self._sets.get((None, None))
         return float(common.fields.get("slow_reader", 0)) if common else 0.0
 
-    def directives(self, model: str, own: dict[str, Any] | None) -> Directives:
+    def directives(self, model: str, own: dict[str, Any] | None, *, account: str = "") -> Directives:
         """What holds for one request. Raises msgspec.ValidationError."""
         if not self._sets and not own:
             return NO_DIRECTIVES
-        return read_directives({**self._take(None), **self._take(model), **(own or {})})
+        found: dict[str, Any] = {}
+        for which in ((None, None), (model, None), (None, account), (model, account)):
+            found |= self._take(which)
+        return read_directives(found | (own or {}))
 
-    def _take(self, model: str | None) -> dict[str, Any]:
-        one = self._sets.get(model)
+    def _take(self, which: Which) -> dict[str, Any]:
+        one = self._sets.get(which)
         if one is None:
             return {}
         if one.times is not None:
             one.times -= 1
             if one.times <= 0:
-                del self._sets[model]
+                del self._sets[which]
         return one.fields

@@ -217,3 +217,15 @@ async def test_jobs_can_be_told_ahead_how_they_end(openai_client: AsyncOpenAI, u
     assert job.error is not None
     assert job.error.code == "busy"
     await upstream.control("PUT", "faults?model=m", {"job_fails": {"reason": "x"}}, status=400)
+
+
+async def test_a_job_is_known_to_the_account_that_made_it_alone(openai_client: AsyncOpenAI, upstream: Upstream) -> None:
+    await upstream.control("PUT", "accounts", {"other": "other-key"})
+    other = openai_client.with_options(api_key="other-key")
+    made = await openai_client.videos.create(prompt="sea", extra_body=DONE)
+    for refused in (other.videos.retrieve, other.videos.download_content, other.videos.delete):
+        with pytest.raises(openai.NotFoundError):
+            await refused(made.id)
+    assert made.id not in [job.id for job in (await other.videos.list()).data]
+    assert (await openai_client.videos.retrieve(made.id)).status == "completed"
+    await upstream.control("PUT", "accounts", {})

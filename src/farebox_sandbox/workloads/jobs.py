@@ -1,7 +1,6 @@
 """Jobs that take a while. What state one is in follows from the clock and from the directives it was made with."""
 
 import time
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from farebox_sandbox.errors import UpstreamError
@@ -20,9 +19,11 @@ class State(NamedTuple):
 
 
 class Job(NamedTuple):
-    """`made_at` is Unix seconds, `started` monotonic ones. `seconds` and `size` are those of each of its `n` films."""
+    """`made_at` is Unix seconds, `started` monotonic ones. `seconds` and `size` are those of each of its `n` films.
+    Only the `account` that made it knows it."""
 
     id: str
+    account: str
     model: str
     prompt: str
     seconds: int
@@ -72,9 +73,11 @@ class JobBook:
             del self._jobs[next(iter(self._jobs))]
         self._jobs[job.id] = job
 
-    def find(self, job_id: str, what: str) -> Job:
-        """Raises UpstreamError 404 when there is none, or no longer; `what` is its name for the message."""
+    def find(self, job_id: str, what: str, *, account: str) -> Job:
+        """Raises UpstreamError 404 when the account has none, or no longer; `what` is its name for the message."""
         job = self._jobs.get(job_id)
+        if job is not None and job.account != account:
+            raise UpstreamError(404, f"{what} was not found.", "not_found")
         if job is None or job.is_expired:
             self._jobs.pop(job_id, None)
             raise UpstreamError(404, f"{what} was not found.", "not_found")
@@ -83,6 +86,6 @@ class JobBook:
     def delete(self, job: Job) -> None:
         del self._jobs[job.id]
 
-    def __iter__(self) -> Iterator[Job]:
-        """Those that are not expired."""
-        return iter([job for job in self._jobs.values() if not job.is_expired])
+    def of(self, account: str) -> list[Job]:
+        """Those of an account that are not expired."""
+        return [job for job in self._jobs.values() if job.account == account and not job.is_expired]

@@ -78,6 +78,7 @@ class Veo:
             raise UpstreamError(400, "Input instance with `prompt`, `image` or `video` is needed.")
         job = Job(
             id=exchange.stem,
+            account=exchange.call.account,
             model=model,
             prompt=instance.prompt,
             seconds=asked.duration_seconds or USUAL_SECONDS,
@@ -92,7 +93,8 @@ class Veo:
 
     async def _operation(self, exchange: Exchange) -> None:
         self._authenticate(exchange)
-        job = self._jobs.find(exchange.parameters["id"], f"Operation {exchange.parameters['id']}")
+        operation = exchange.parameters["id"]
+        job = self._jobs.find(operation, f"Operation {operation}", account=exchange.call.account)
         if exchange.parameters.get("model", job.model) != job.model:
             raise UpstreamError(404, "The operation is not one of this model.")
         if await self._sandbox.begin(exchange, job.model, None):
@@ -103,7 +105,7 @@ class Veo:
         self._authenticate(exchange)
         name = exchange.parameters["file"]
         job_id, _, number = name.partition(FILE_MARK)
-        job = self._jobs.find(job_id, f"File {name}")
+        job = self._jobs.find(job_id, f"File {name}", account=exchange.call.account)
         if number not in map(str, range(job.n)) or not _has_files(job):
             raise UpstreamError(404, f"File {name} was not found.")
         if await self._sandbox.begin(exchange, job.model, None):

@@ -59,6 +59,7 @@ class Videos:
         _check_reference(request, received)
         job = Job(
             id=f"video_{exchange.stem}",
+            account=exchange.call.account,
             model=request.model,
             prompt=request.prompt,
             seconds=_seconds(seconds),
@@ -74,7 +75,7 @@ class Videos:
     async def _list(self, exchange: Exchange) -> None:
         self._sandbox.authenticate(exchange)
         asked = {name: values[0] for name, values in parse_qs(exchange.scope["query_string"].decode("latin-1")).items()}
-        jobs = list(self._jobs)
+        jobs = self._jobs.of(exchange.call.account)
         if asked.get("order") != "asc":
             jobs.reverse()
         ids = [job.id for job in jobs]
@@ -120,7 +121,8 @@ class Videos:
     async def _begin(self, exchange: Exchange) -> Job | None:
         """The job of the path, with the faults that were set ahead for its model; None when those have answered."""
         self._sandbox.authenticate(exchange)
-        job = self._jobs.find(exchange.parameters["id"], f"Video with id '{exchange.parameters['id']}'")
+        what = f"Video with id '{exchange.parameters['id']}'"
+        job = self._jobs.find(exchange.parameters["id"], what, account=exchange.call.account)
         return None if await self._sandbox.begin(exchange, job.model, None) else job
 
 
