@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import structlog
 
@@ -17,6 +17,7 @@ from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_COSTS, estimated_usag
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.rules import Ending
 from farebox.dataplane.sending import Outgoing, Sending
+from farebox.dialects.account import is_about_account, without_ids
 from farebox.dialects.port import Inexpressible
 from farebox.ledger.batcher import LedgerFault, LedgerUnavailable
 from farebox.ledger.commands import Cost, Dispatch
@@ -314,10 +315,10 @@ class Forwarding:
     async def _refused(self, route: Route, response: UpstreamResponse) -> None:
         """An error status: pass it on, or try the next route. Raises CallFailed to pass it on."""
         try:
-            if response.status in _REJECTED:
-                self.neutral()
-                await self._reject(response)
-            elif response.status in _REFUSED_KEY:
+            rejection = await self._rejection(response) if response.status in _REJECTED else None
+            if rejection is not None and not is_about_account(rejection):
+                self._reject(response.status, rejection)
+            elif rejection is not None or response.status in _REFUSED_KEY:
                 self.neutral()
                 self._note("credential_refused", response.status)
                 _log.error("provider refused our key", provider=route.provider_id, status=response.status)
@@ -353,20 +354,24 @@ class Forwarding:
             accounts.woke(credential_id)
         return False
 
-    async def _reject(self, response: UpstreamResponse) -> None:
-        self._note("rejected", response.status)
+    async def _rejection(self, response: UpstreamResponse) -> bytes:
+        """What the provider says of a request that it rejects: JSON, or empty."""
+        self.neutral()
         try:
             async with asyncio.timeout(self.waits.idle):
                 body = await response.body(MAX_ERROR_BODY_BYTES)
         except (UpstreamFailure, TimeoutError):
-            body = b""
+            return b""
+        return without_ids(body) if response.content_type == "application/json" else b""
+
+    def _reject(self, status: int, own: bytes) -> NoReturn:
+        self._note("rejected", status)
         message = "The provider rejected this request; the reservation was released."
-        own = body if response.content_type == "application/json" else b""
         if not self.outgoing.native:
             said = self.outgoing.upstream.read_error(own) if own else None
             message = f"{message} It says: {said[:MAX_ERROR_MESSAGE_CHARS]}" if said else message
             own = b""
-        raise CallFailed(Ending.REJECTED, Problem("upstream_rejected", message), Relayed(response.status, own))
+        raise CallFailed(Ending.REJECTED, Problem("upstream_rejected", message), Relayed(status, own))
 
     def _note(self, outcome: str, status: int | None) -> None:
         """Write the attempt down; a later word on the same attempt replaces the earlier one."""
