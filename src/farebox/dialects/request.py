@@ -23,6 +23,9 @@ DECIDING = frozenset(
     }
 )
 
+# What a request says to the gateway alone.
+_NOT_IN_FORMS = frozenset({"provider", "max_cost"})
+
 _top = msgspec.json.Decoder(Fields)
 _any = msgspec.json.Decoder()
 _encode = msgspec.json.Encoder().encode
@@ -95,6 +98,14 @@ def refuse_lookalike(name: str) -> None:
     """Raises Problem `invalid_request` for a field whose name is one of `DECIDING` in other letters."""
     if name not in DECIDING and (meant := name.casefold()) in DECIDING:
         raise Problem("invalid_request", f"Write `{meant}` in small letters.", param=meant)
+
+
+def refuse_in_form(name: str) -> None:
+    """Raises Problem `invalid_request` for a field that is the gateway's, in whatever letters: a form passes as it is,
+    so it would be sent to the provider and heeded by nobody."""
+    meant = name.partition("[")[0].casefold()
+    if meant in _NOT_IN_FORMS:
+        raise Problem("invalid_request", f"A form says `{meant}` in its header, not in a field.", param=meant)
 
 
 def value_of(fields: Mapping[str, msgspec.Raw], name: str) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from farebox.base.errors import Problem
-from farebox.dialects.request import DECIDING, refuse_lookalike
+from farebox.dialects.request import DECIDING, refuse_in_form, refuse_lookalike
 
 # Boundary, names and headers are short in every client there is.
 MAX_PART_HEADER_BYTES = 8_192
@@ -220,6 +220,7 @@ def _read_part(headers: bytes) -> _Part:
     name = values.get("name", "")
     if len(values) != len(parameters) or not name or "\\" in name or "name*" in values:
         raise _malformed("a part has no plain name")
+    refuse_in_form(name)
     refuse_lookalike(name)
     return _Part(name, "filename" in values or "filename*" in values)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from farebox.base.errors import Problem
+from farebox.dialects.request import refuse_in_form
 
 # Every parameter there is, twice.
 MAX_PARTS = 32
@@ -66,6 +67,7 @@ def _part(piece: bytes) -> Part:
         named[name.lower()] = _ESCAPED.sub(r"\1", quoted) or plain
     if "name" not in named:
         raise _malformed("a part has no name")
+    refuse_in_form(named["name"])
     return Part(named["name"], data, named.get("filename"), headers.get("content-type", ""))
 
 
