@@ -106,8 +106,8 @@ def asked_model(catalog: Catalog, key: KeyRecord, model_id: str | None) -> Model
 def _wishes(request: AnyRequest, parts: Parts, provider: str | None) -> list[Rule]:
     """The header's wishes and the parameter's; both narrow."""
     name = parts.brand.header("Provider")
-    header = request.headers.get(name)
-    rules = [] if header is None else [read_wishes(header.encode("latin-1"), param=name)]
+    # A header that stands there more than once narrows each time, as in a call.
+    rules = [read_wishes(header.encode("latin-1"), param=name) for header in request.headers.getall(name, [])]
     return rules if provider is None else [*rules, read_wishes(provider.encode(), param="provider")]
 
 

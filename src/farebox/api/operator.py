@@ -27,7 +27,7 @@ _POLICY: Final = "/api/operator/workspaces/{workspace_id:str}/policy"
 _KEY: Final = frozenset({"key"})
 
 OfKey = Annotated[
-    str | None, QueryParameter(name="key_id", description="One of its keys, `key_…`, instead of the workspace")
+    str | None, QueryParameter(name="key", description="One of its keys, `key_…`, instead of the workspace")
 ]
 
 
