@@ -215,7 +215,7 @@ async def test_the_operator_sees_the_whole_checklist_and_what_to_do(manager: Cus
     found = await manager.shop.operator("GET", "/api/operator/routes?model=plain")
     by_id = {entry["sale"]["route"]["route_id"]: entry for entry in found["data"]}
     assert by_id["e"]["fixes"] == [
-        'write resale into catalog.toml, at [routes."e"] or [providers.distant.terms], and apply it'
+        'complete resale in catalog.toml, at [routes."e"] or [providers.distant.terms], and apply it'
     ]
     assert by_id["d"]["fixes"] == [
         "set the environment variable KEY_OF_KEYLESS, or store a key with `farebox provider add keyless`"

@@ -244,7 +244,9 @@ def _routing_lines(view: ReceiptView) -> Iterator[str]:
     audit = view.routing
     if audit is not None:
         excluded = ", ".join(f"{reason} ({count})" for reason, count in audit.excluded_by_reason.items())
-        chosen = f"{len(audit.routes)} routes remained, by {audit.sort}{', sticky' if audit.sticky else ''}"
+        sticky = ", the conversation's former one first" if audit.sticky else ""
+        routes = "1 route" if len(audit.routes) == 1 else f"{len(audit.routes)} routes"
+        chosen = f"{routes} remained, sorted by {audit.sort}{sticky}"
         yield f"  {chosen}; excluded by {excluded}" if excluded else f"  {chosen}"
         for route in audit.passed_over:
             yield f"  passed over {escape(route)}: no slot free"

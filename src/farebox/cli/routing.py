@@ -184,10 +184,18 @@ def list_routes(
         as_json(views)
         return
     rows([_route_row(view) for view in views], _ROUTE_COLUMNS, none="the catalog has no route yet")
+    for fix, routes in _by_fix(views).items():
+        line(f"[bold]{escape(', '.join(routes))}:[/] {escape(fix)}")
+    line(f"[dim]{escape(explaining.KEYS_OF_THIS_COMMAND)}[/]")
+
+
+def _by_fix(views: list[OperatorSaleView]) -> dict[str, list[str]]:
+    """What is to be done, once, with the ids of all routes that need it."""
+    found: dict[str, list[str]] = {}
     for view in views:
         for fix in view.fixes:
-            line(f"[bold]{escape(view.sale.route.route_id)}:[/] {escape(fix)}")
-    line(f"[dim]{escape(explaining.KEYS_OF_THIS_COMMAND)}[/]")
+            found.setdefault(fix, []).append(view.sale.route.route_id)
+    return found
 
 
 def _route_row(view: OperatorSaleView) -> _RouteRow:

@@ -19,6 +19,7 @@ from farebox.storage.errors import DatabaseUnavailable
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
+MAX_PIPED_CHARS = 1_000  # the width of a table that no terminal shows: more than the longest row of ids and names
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -102,10 +103,13 @@ def rows(items: Sequence[msgspec.Struct], columns: Iterable[tuple[str, str]], *,
         line(none)
         return
     pairs = list(columns)
-    table = Table(*(heading for heading, _ in pairs), box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, _ in pairs:
+        table.add_column(heading, overflow="fold")
     for item in items:
         table.add_row(*(escape(_cell(getattr(item, field))) for _, field in pairs))
-    out.print(table)
+    # Ids are there to be copied: a file or a pipe gets whole lines, and a narrow terminal folds what it cannot show.
+    (out if out.is_terminal else Console(highlight=False, width=MAX_PIPED_CHARS)).print(table)
 
 
 def _cell(value: Any) -> str:

@@ -93,7 +93,7 @@ def _fixes(catalog: Catalog, sale: SaleView) -> list[str]:
     written = [item for item in sale.missing if item != PROVIDER_KEY]
     if written:
         where = f'[routes."{route.route_id}"] or [providers.{route.provider_id}.terms]'
-        fixes.append(f"write {', '.join(written)} into catalog.toml, at {where}, and apply it")
+        fixes.append(f"complete {', '.join(written)} in catalog.toml, at {where}, and apply it")
     switched = {
         Exclusion.MODEL_DISABLED.value: f"models.{route.model}",
         Exclusion.ROUTE_DISABLED.value: f'routes."{route.route_id}"',

@@ -15,7 +15,7 @@ from farebox.routing.explain import Explanation, explanation
 from farebox.routing.health import Health
 from farebox.routing.moment import LiveMoment
 from farebox.routing.router import Router
-from farebox.routing.rules import Ask
+from farebox.routing.rules import Ask, Stage
 from farebox.routing.sale import OperatorSaleView, operator_sale, sales
 from farebox.routing.sticky import Sticky
 from farebox.routing.wishes import read_wishes
@@ -24,9 +24,11 @@ from farebox.wiring.operate import connected, find_holder
 from farebox.wiring.providers import accounts_of, stored_pools
 from farebox.wiring.settings import Settings
 
-KEYS_OF_THIS_COMMAND: Final = "keys of providers are those of this command's environment and the database"
+KEYS_OF_THIS_COMMAND: Final = (
+    "seen are the stored keys and those of this command's environment; a demo's sandbox plays providers without one"
+)
 NOT_KNOWN: Final = (
-    "this command does not see the running gateway: health, rests, capacity and budgets are taken for good",
+    "not seen is the running gateway: every route counts as healthy, with free slots and a budget left",
     KEYS_OF_THIS_COMMAND,
 )
 
@@ -66,7 +68,9 @@ async def explain_route(
         input_tokens=input_tokens,
     )
     choice = _router(accounts_of(settings, await stored_pools(dsn, settings))).choose(catalog, ask, most=None)
-    return explanation(catalog, ask, choice, notes=(*NOT_KNOWN, *notes))
+    if any(excluded.reason.stage is Stage.OPERATOR for excluded in choice.excluded):
+        notes.append(f"`farebox route list --model {model_id}` says how to mend what is yours to mend")
+    return explanation(catalog, ask, choice, notes=(*notes, *NOT_KNOWN))
 
 
 async def _stored(
@@ -104,7 +108,7 @@ def _wishes(provider: str | None) -> Rule:
 def _model(catalog: Catalog, model_id: str) -> Model:
     model = catalog.model(model_id)
     if model is None:
-        raise OperatorError(f"there is no model {model_id!r}", "`farebox route list` shows the catalog's")
+        raise OperatorError(f"there is no model {model_id!r}", "`farebox route list` shows all models")
     return model
 
 
