@@ -41,7 +41,13 @@ def add_to(app: typer.Typer) -> None:
 
 
 def _show(view: pools.PoolView, *, json: bool) -> None:
-    as_json(view) if json else rows([view], _COLUMNS, none="")
+    if json:
+        as_json(view)
+        return
+    rows([view], _COLUMNS, none="")
+    if not view.credentials:
+        pool_id = view.pool.rpartition("/")[2]
+        line(f"no call can use it before it has a key: `farebox provider add {view.provider_id} --pool {pool_id}`")
 
 
 @pool_app.command("list")

@@ -176,6 +176,8 @@ def rotate_secrets(config: Config = None, json: Json = False) -> None:
         as_json(view)
     else:
         line(f"{view.changed} encrypted anew, {view.already_current} had been already")
+        if view.changed:
+            line("workers that were started without this FAREBOX_SECRETS_KEY leave them out until you restart them")
     if view.closed:
         what = f"{len(view.closed)} cannot be opened: {', '.join(view.closed)}"
         complain(OperatorError(what, providers.reseal_fix(settings_for(config))))

@@ -80,9 +80,9 @@ def output_limit_of(request: Request, model: Model, limits: RequestLimits) -> in
 def check_size(size: Size, limits: RequestLimits) -> None:
     """Raises Problem `request_limit_exceeded` for a prompt above the deployment's limits."""
     if limits.max_prompt_chars is not None and size.text_chars > limits.max_prompt_chars:
-        raise exceeded("messages", size.text_chars, limits.max_prompt_chars, "prompt characters")
+        raise exceeded("messages", size.text_chars, limits.max_prompt_chars, "The prompt's length in characters")
     if size.media_bytes > limits.max_media_bytes:
-        raise exceeded("messages", size.media_bytes, limits.max_media_bytes, "media bytes")
+        raise exceeded("messages", size.media_bytes, limits.max_media_bytes, "The size of its media in bytes")
 
 
 def exceeded(param: str, asked: int, limit: int, what: str = "") -> Problem:

@@ -91,6 +91,11 @@ async def set_lane(connection: Connection, key: PoolKey, workspace_id: int, slot
             f"pool {key} is private and does not serve that workspace",
             "add the workspace with `farebox pool change --workspace …` first",
         )
+    if pool.max_concurrent is None:
+        raise OperatorError(
+            f"pool {key} takes any number of calls at once, and a lane is a part of that number",
+            f"set it first: `farebox pool change {key} --max-concurrent N`",
+        )
     parameters = _named(key) | {
         "lane_id": show_short("lane", random_id()),
         "workspace_id": workspace_id,

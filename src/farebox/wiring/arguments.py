@@ -30,7 +30,7 @@ def read_usd(text: str) -> int:
     try:
         return parse_usd(text)
     except MoneyError as error:
-        raise OperatorError(str(error), "write an amount like 10 or 10.50") from error
+        raise OperatorError(str(error).partition(";")[0], "write an amount like 10 or 10.50") from error
 
 
 def read_requests(text: str) -> int | None:
@@ -56,7 +56,7 @@ def read_limit_usd(text: str) -> int | None:
 def read_span(text: str) -> Span:
     """`day`, `month` or `lifetime`. Raises OperatorError."""
     if text not in SPANS:
-        raise OperatorError(f"there is no span {text!r}", f"choose {', '.join(SPANS)}")
+        raise OperatorError(f"there is no span {text!r}", "choose day, month or lifetime")
     return SPANS[text]
 
 

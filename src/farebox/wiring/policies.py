@@ -13,7 +13,7 @@ from farebox.identity import store
 from farebox.identity.policies import StoredRules, UnreadableRule, read_rules, write_rule
 from farebox.ledger.limits import LimitHolder
 from farebox.routing.shown import RuleView, rule_view
-from farebox.routing.wishes import POLICY_FIELDS, read_policy
+from farebox.routing.wishes import read_policy
 from farebox.wiring.catalogs import current_catalog
 from farebox.wiring.operate import connected, find_holder
 
@@ -96,7 +96,8 @@ def _changed(rule: Rule, changes: Mapping[str, Any]) -> Rule:
     try:
         return read_policy(msgspec.json.encode(document), param="policy")
     except Problem as problem:
-        raise OperatorError(problem.message.removesuffix("."), f"fields are {', '.join(POLICY_FIELDS)}") from problem
+        fix = "`farebox workspace policy set --help` shows how each field is written"
+        raise OperatorError(problem.message.removesuffix("."), fix) from problem
 
 
 def _strangers(catalog: Catalog, rule: Rule) -> list[str]:

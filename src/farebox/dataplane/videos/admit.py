@@ -97,10 +97,10 @@ def check_webhook(url: str | None, webhooks: Webhooks) -> None:
 def _check_size(request: VideoRequest, limits: RequestLimits) -> None:
     chars = len(request.prompt)
     if limits.max_prompt_chars is not None and chars > limits.max_prompt_chars:
-        raise exceeded("prompt", chars, limits.max_prompt_chars, "prompt characters")
+        raise exceeded("prompt", chars, limits.max_prompt_chars, "The prompt's length in characters")
     media_bytes = 0 if request.picture is None else len(request.picture.data)
     if media_bytes > limits.max_media_bytes:
-        raise exceeded("input_reference", media_bytes, limits.max_media_bytes, "media bytes")
+        raise exceeded("input_reference", media_bytes, limits.max_media_bytes, "The size of its media in bytes")
 
 
 def film_of(seconds: int) -> Usage:
