@@ -1,6 +1,7 @@
 """Seats of one worker: what a call may use, and who is next."""
 
 import asyncio
+import random
 
 import pytest
 
@@ -123,11 +124,45 @@ async def test_requests_per_minute_are_kept_in_any_minute() -> None:
         stand.clock.pass_seconds(0.2)
         seat = stand.seats.take_now(PROVIDER, None, 1)
         if isinstance(seat, Seat):
+            seat.use()
             seat.give_back()
             sent.append(stand.clock())
     for moment in sent:
         assert sum(moment <= other < moment + 60_000_000 for other in sent) <= 40
     assert len(sent) >= 155  # of 160 in four minutes
+
+
+async def test_seats_that_were_not_used_take_nothing_of_the_minute_and_add_nothing_to_it() -> None:
+    chance = random.Random(7)
+    stand = Stand(pool(credential(rpm=40)))
+    sent: list[int] = []
+    kept: list[Seat] = []
+    for _ in range(4_000):
+        stand.clock.pass_seconds(chance.choice((0.0, 0.1, 2.0)))
+        seat = stand.seats.take_now(PROVIDER, None, 1)
+        if not isinstance(seat, Seat):
+            continue
+        if chance.random() < 0.5:
+            seat.use()
+            sent.append(stand.clock())
+            seat.give_back()
+        else:
+            kept.append(seat)
+        while kept and chance.random() < 0.8:
+            kept.pop(chance.randrange(len(kept))).give_back()
+    assert len(sent) > 1_000
+    for place, moment in enumerate(sent):
+        assert sum(other < moment + 60_000_000 for other in sent[place:]) <= 40
+    for seat in kept:
+        seat.give_back()
+    late = stand.take()
+    stand.clock.pass_seconds(60)
+    burst = [stand.take() for _ in range(2)]
+    late.give_back()  # made up for long ago
+    assert stand.refused()
+    burst[0].give_back()
+    stand.take()
+    assert stand.refused()
 
 
 async def test_a_refusal_says_when_the_pace_allows_the_next_request() -> None:
@@ -211,6 +246,7 @@ async def test_a_lent_slot_goes_back_to_its_lane_before_anybody_else() -> None:
 async def test_what_a_lane_needs_beside_its_slot_goes_to_it_first() -> None:
     stand = Stand(pool(credential(rpm=60), most=10, lanes=[lane(5)]))
     while isinstance(seat := stand.seats.take_now(PROVIDER, None, 1), Seat):
+        seat.use()
         seat.give_back()
     shared, owner = stand.waits(5), stand.waits(OWNER_OF_LANE)
     await asyncio.sleep(0)
@@ -308,15 +344,35 @@ async def test_waiting_ends_at_its_deadline() -> None:
 async def test_the_number_of_waiting_calls_is_bounded() -> None:
     stand = Stand(pool(credential(most=1)), routing=Routing(max_waiting_calls=2))
     stand.take()
-    tasks = [stand.waits(), stand.waits()]
+    tasks = [stand.waits(1), stand.waits(2)]
     await asyncio.sleep(0)
-    assert not stand.seats.has_capacity(PROVIDER, None, 1)
-    with pytest.raises(NoSeat):
-        await stand.seats.take(PROVIDER, None, 1, 5.0)
+    for workspace_id in (1, 2, 3):
+        assert not stand.seats.has_capacity(PROVIDER, None, workspace_id)
+        with pytest.raises(NoSeat):
+            await stand.seats.take(PROVIDER, None, workspace_id, 5.0)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert stand.seats.has_capacity(PROVIDER, None, 1)
+    assert stand.seats.waiting == 0
+
+
+async def test_however_many_wait_there_is_a_place_for_another_workspace() -> None:
+    stand = Stand(pool(credential(most=1)), routing=Routing(max_waiting_calls=8))
+    stand.take()
+    tasks = [stand.waits(1) for _ in range(20)]
+    await asyncio.sleep(0)
+    assert stand.seats.waiting == 4
+    tasks += [stand.waits(2) for _ in range(20)]
+    await asyncio.sleep(0)
+    assert stand.seats.waiting == 6
+    assert stand.seats.has_capacity(PROVIDER, None, 3)
+    tasks.append(stand.waits(3))
+    await asyncio.sleep(0)
+    assert stand.seats.waiting == 7
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     assert stand.seats.waiting == 0
 
 

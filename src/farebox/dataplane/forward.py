@@ -260,6 +260,8 @@ class Forwarding:
             raise UpstreamFailure(FailureKind.CONNECT)
         self._parts.health.began(route.route_id)
         self._unjudged = self._posted = True
+        if seat is not None:
+            seat.use()
         waits = self.waits._replace(first_byte=min(self.waits.first_byte, self.left_seconds))
         return await self._parts.client.post(endpoint, self.outgoing.target, self.outgoing.body, waits)
 

@@ -20,6 +20,8 @@ class Pace:
         self.per_minute = per_minute
         self._workers = 0
         self._full_at_micros = 0
+        # Since when the bucket has not been full. None: not known.
+        self._busy_since_micros: int | None = None
         self.divide(workers)
 
     def divide(self, workers: int) -> None:
@@ -31,6 +33,7 @@ class Pace:
         # In microseconds for one request. A burst and what comes after it in the same minute are together the part.
         self._gap = -(-_MICROS_PER_MINUTE * workers // (self.per_minute - workers * (burst - 1)))
         self._slack = self._gap * (burst - 1)
+        self._busy_since_micros = None
 
     def wait_micros(self, now_micros: int) -> int:
         """0 when a request may go out now."""
@@ -41,5 +44,13 @@ class Pace:
         return self._full_at_micros - self._slack <= now_micros
 
     def spend(self, now_micros: int) -> None:
-        """A request goes out."""
-        self._full_at_micros = max(self._full_at_micros, now_micros) + self._gap
+        """A request is about to go out."""
+        if self._full_at_micros <= now_micros:
+            self._full_at_micros = self._busy_since_micros = now_micros
+        self._full_at_micros += self._gap
+
+    def take_back(self, spent_micros: int) -> None:
+        """The request of that moment did not go out. Where the bucket was full again meanwhile, it is as good as made
+        up for."""
+        if self._busy_since_micros is not None and self._busy_since_micros <= spent_micros:
+            self._full_at_micros -= self._gap

@@ -27,14 +27,20 @@ class Home(Protocol):
 
 
 class Seat:
-    """The right to call with `credential` until it is given back."""
+    """The right to call with `credential` until it is given back. `taken_at`: in microseconds."""
 
-    __slots__ = ("_at", "_found", "credential")
+    __slots__ = ("_at", "_found", "_is_unused", "_taken_at", "credential")
 
-    def __init__(self, credential: Credential, found: WayIn, at: Home) -> None:
+    def __init__(self, credential: Credential, found: WayIn, at: Home, *, taken_at: int) -> None:
         self.credential = credential
         self._found = found
         self._at: Home | None = at
+        self._taken_at = taken_at
+        self._is_unused = True
+
+    def use(self) -> None:
+        """The request goes out: from now on it counts among those of the minute."""
+        self._is_unused = False
 
     def give_back(self) -> None:
         """The call is over. Harmless the second time; never raises."""
@@ -43,6 +49,9 @@ class Seat:
             return
         self._at = None
         state, gate, loans = self._found
+        if self._is_unused and state.pace is not None:
+            # Its hold was refused, say: who cannot pay must not use up what others could have.
+            state.pace.take_back(self._taken_at)
         lease = state.lease
         lease.in_use -= 1
         gate.in_use -= 1

@@ -7,6 +7,7 @@ it: a lane's slots to its workspace, the rest to the workspaces that wait, in tu
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 
 from farebox.base.clock import MICROS_PER_SECOND, Clock
@@ -41,6 +42,7 @@ class Seats:
 
     def __init__(self, accounts: Accounts, lessor: Lessor, *, clock: Clock, routing: Routing, draw: Draw) -> None:
         self.waiting = 0
+        self._waiting_of: Counter[int] = Counter()
         self._accounts = accounts
         self._lessor = lessor
         self._clock = clock
@@ -76,7 +78,7 @@ class Seats:
         wait_seconds = min(wait_seconds, self._routing.queue_seconds)
         at = self._state(provider)
         key = at.key(region, workspace_id)
-        if wait_seconds <= 0 or self.waiting >= self._routing.max_waiting_calls or not self._ever(at.plan(key)):
+        if wait_seconds <= 0 or not self._may_wait(workspace_id) or not self._ever(at.plan(key)):
             raise seat
         return await self._wait(at, key, workspace_id, wait_seconds)
 
@@ -84,7 +86,7 @@ class Seats:
         """False only when nothing could be had, even by waiting."""
         at = self._state(provider)
         plan = at.plan(at.key(region, workspace_id))
-        if self.waiting >= self._routing.max_waiting_calls:
+        if not self._may_wait(workspace_id):
             return self._finder.find(plan, 0) is not None
         return self._ever(plan)
 
@@ -128,9 +130,11 @@ class Seats:
         if loans is not None:
             gate.borrowed += 1
             loans.in_use += 1
+        now_micros = 0
         if state.pace is not None:
-            state.pace.spend(self._clock())
-        return Seat(state.credential, found, at)
+            now_micros = self._clock()
+            state.pace.spend(now_micros)
+        return Seat(state.credential, found, at, taken_at=now_micros)
 
     def _ask(self, lease: Lease) -> None:
         lease.ask_at = UNLIMITED  # once; the round sets it anew
@@ -151,6 +155,7 @@ class Seats:
         plan = at.plan(key)
         waiter = at.lines.join(key, plan, workspace_id, seat)
         self.waiting += 1
+        self._waiting_of[workspace_id] += 1
         self._ask_for(plan)
         timer = loop.call_later(wait_seconds, self._expire, seat)
         try:
@@ -162,7 +167,16 @@ class Seats:
         finally:
             timer.cancel()
             self.waiting -= 1
+            self._waiting_of[workspace_id] -= 1
+            if not self._waiting_of[workspace_id]:
+                del self._waiting_of[workspace_id]
             at.lines.leave(waiter)
+
+    def _may_wait(self, workspace_id: int) -> bool:
+        """Whether there is a place for one more call of the workspace: none has more places than it leaves free to all
+        others together, so no crowd of one, paying or not, keeps the next workspace from waiting at all."""
+        free = self._routing.max_waiting_calls - self.waiting
+        return self._waiting_of.get(workspace_id, 0) < free
 
     def _expire(self, seat: "asyncio.Future[Seat]") -> None:
         if not seat.done():
@@ -256,7 +270,7 @@ class Seats:
             for door in plan.doors()
             for state in door.pool.credentials
         ]
-        longest = self._queue_seconds() if self.waiting >= self._routing.max_waiting_calls else 1
+        longest = self._queue_seconds() if self.waiting >= self._routing.max_waiting_calls // 2 else 1
         return max(longest, -(-min(waits, default=0) // MICROS_PER_SECOND))
 
     def _queue_seconds(self) -> int:
