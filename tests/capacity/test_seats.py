@@ -155,6 +155,7 @@ async def test_seats_that_were_not_used_take_nothing_of_the_minute_and_add_nothi
         assert sum(other < moment + 60_000_000 for other in sent[place:]) <= 40
     for seat in kept:
         seat.give_back()
+    stand.clock.pass_seconds(60)
     late = stand.take()
     stand.clock.pass_seconds(60)
     burst = [stand.take() for _ in range(2)]
