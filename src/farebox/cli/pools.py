@@ -45,9 +45,9 @@ def _show(view: pools.PoolView, *, json: bool) -> None:
         as_json(view)
         return
     rows([view], _COLUMNS, none="")
-    if not view.credentials:
-        pool_id = view.pool.rpartition("/")[2]
-        line(f"no call can use it before it has a key: `farebox provider add {view.provider_id} --pool {pool_id}`")
+    # The default pool may have a key of the gateway's environment, which this command does not see.
+    if not view.credentials and "/" not in view.pool:
+        line(f"no call can use it before it has a key: `farebox provider add {view.provider_id} --pool {view.pool}`")
 
 
 @pool_app.command("list")
