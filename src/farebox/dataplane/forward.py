@@ -323,7 +323,8 @@ class Forwarding:
             elif rejection is not None or response.status in _REFUSED_KEY:
                 self.neutral()
                 self._note("credential_refused", response.status)
-                _log.error("provider refused our key", provider=route.provider_id, status=response.status)
+                key = self._call.seat.credential.credential_id if self._call.seat is not None else None
+                _log.error("provider refused our key", provider=route.provider_id, key=key, status=response.status)
                 self._rest_credential(route, None)
                 self._failure = CallFailed(Ending.FAILED, _exception())
             elif response.status == 429:
