@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from farebox.base.ids import read_call
 from farebox.storage.processes import postgres_processes
 from tests.crash.client import Client, Told
-from tests.crash.freeze import Window, batchers, frozen, ledgers_of, orphans_due, sweeping, workers_by_ledger
+from tests.crash.freeze import Window, frozen, ledgers_of, orphans_due, sweeping, workers_by_ledger
 from tests.crash.gateway import POLL_SECONDS, WORKERS, GatewayProcess, kill
 from tests.crash.load import Load
 
@@ -175,7 +175,9 @@ async def all_workers(stage: Stage) -> None:
         while True:
             connection = await stage.gateway.connect()
             try:
-                if len(await batchers(connection)) == WORKERS and len(stage.gateway.workers()) == WORKERS:
+                # The session of a worker that was just killed may still stand there.
+                ledgers = sorted((await workers_by_ledger(connection)).values())
+                if len(ledgers) == WORKERS and ledgers == sorted(stage.gateway.workers()):
                     return
             finally:
                 await connection.close()
