@@ -22,9 +22,9 @@ MODELS: Final = {
     "keys": ("keys",),
     "solo": ("first",),
     "pair": ("first", "second"),
-    "foreign": ("foreign", "second"),
+    "foreign": ("foreign", "cancels"),
 }
-_MORE: Final = {"foreign": 'dialects = ["anthropic_messages"]\n'}
+_MORE: Final = {"foreign": 'dialects = ["anthropic_messages"]\n', "cancels": "cancel_stops_billing = true\n"}
 
 
 def bazaar_text(sandbox: str) -> str:

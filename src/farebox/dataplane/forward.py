@@ -119,8 +119,6 @@ class Forwarding:
                 raise
             if 200 <= response.status < 300:
                 self._note("answered", response.status)
-                if self._call.seat is not None:
-                    self._parts.accounts.woke(self._call.seat.credential.credential_id)
                 return response
             self._call.may_have_cost = False
             await self._refused(route, response)
@@ -348,12 +346,12 @@ class Forwarding:
         provider = self._parts.catalog().providers.get(route.provider_id)
         if seat is None or provider is None:
             return False
-        credential_id = seat.credential.credential_id
+        credential_id, rested_before = seat.credential.credential_id, not accounts.awake(seat.credential)
         accounts.rest(credential_id, REST_SECONDS if seconds is None else seconds)
         if accounts.state(provider, self._call.workspace_id, route.terms.region) is AccountState.READY:
             self._routes.appendleft(route)
             return True
-        if seconds is not None:
+        if seconds is not None and not rested_before:
             accounts.woke(credential_id)
         return False
 

@@ -25,7 +25,6 @@ from farebox.dataplane.streams import Progress
 from farebox.dialects.port import Broken
 from farebox.dialects.sse import EventSplitter
 from farebox.dialects.translate import Passage, Untouched
-from farebox.dialects.usage import MISSING
 from farebox.providers.client import FailureKind, UpstreamFailure, UpstreamResponse
 
 # The bound of a last write where no provider was asked and so no idle time is known.
@@ -86,6 +85,8 @@ class Relay:
         self._content_type = b""
         self._told = call.told(wants_usage=sending.wants_usage)
         self._loop = asyncio.get_running_loop()
+        # What a provider may bill for whatever it answers.
+        self._at_most = call.reported
         self._begin_attempt()
         self._sent_at = self._loop.time()
         self._sending_since: float | None = None
@@ -134,6 +135,7 @@ class Relay:
                 if ending is not None:
                     return ending
                 self._begin_attempt()
+                self._note_fold()  # what this attempt told is none of the next one's
         finally:
             self._over = True
             self._parts.streams.remove(self)
@@ -205,6 +207,7 @@ class Relay:
         if self._complete():
             return self._ended_by(None)  # the client has the whole answer; what follows it is not part of one
         if not self._relayed:
+            self._note_fold()
             self._forwarding.broke(outcome)
             return None
         self._forwarding.faulted()
@@ -239,7 +242,7 @@ class Relay:
     def _note_fold(self) -> None:
         passage, call = self.passage, self._call
         if passage is None:
-            call.delivered_bytes, call.reported, call.service_tier = 0, MISSING, None
+            call.delivered_bytes, call.reported, call.service_tier = 0, self._at_most, None
             return
         call.delivered_bytes, call.reported = passage.delivered_bytes, passage.reported
         call.service_tier = passage.service_tier

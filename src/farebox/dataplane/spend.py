@@ -146,7 +146,7 @@ async def stream_answer(
         await send_failure(parts, exchange.send, failed, call=call, settled=settled, surface=sending.surface)
     elif problem is not None:
         await relay.break_off(problem)
-    else:
+    elif relay.passage is not None:
         await relay.finish(_last_events(parts, relay, settled))
 
 

@@ -72,6 +72,8 @@ class FailureKind(StrEnum):
 
 
 _FREE = frozenset({FailureKind.CONNECT, FailureKind.CONNECT_TIMEOUT, FailureKind.REFUSED_ADDRESS})
+# More seconds than anybody believes; a longer number is cut off, and is still too long.
+_MAX_RETRY_DIGITS = 9
 _TIMEOUTS = frozenset(
     {
         FailureKind.CONNECT_TIMEOUT,
@@ -139,9 +141,9 @@ class UpstreamResponse:
 
     @property
     def retry_after_seconds(self) -> int | None:
-        """The provider's Retry-After, where it is a number of seconds."""
+        """The provider's Retry-After, where it is a number of seconds; as long as it likes, so callers bound it."""
         value = self._response.headers.get("retry-after", "")
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 6 else None
+        return int(value[:_MAX_RETRY_DIGITS]) if value.isascii() and value.isdigit() else None
 
     async def body(self, max_bytes: int) -> bytes:
         """The whole body. Raises UpstreamFailure when it is cut short or too large."""

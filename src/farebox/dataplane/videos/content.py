@@ -13,6 +13,7 @@ from farebox.base.errors import Problem
 from farebox.base.ids import show_call
 from farebox.catalog.model import Provider
 from farebox.dataplane.asgi import Exchange, call_headers, header
+from farebox.dataplane.forward import DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS
 from farebox.dataplane.jobs.job import Job
 from farebox.dataplane.jobs.states import OPEN_STATES, JobState
 from farebox.dataplane.parts import Parts
@@ -157,7 +158,7 @@ def _checked(parts: Parts, job: Job, credential: Credential, response: UpstreamR
         parts.accounts.rest(credential.credential_id)
         _log.error("provider refused our key", provider=job.provider_id, status=status)
     if status == 429:
-        wait = response.retry_after_seconds or 5
+        wait = min(response.retry_after_seconds or DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS)
         raise Problem("rate_limit_exceeded", "The provider is at its rate limit.", retry_after_seconds=wait)
     raise Problem("upstream_exception", "The provider failed to send this video.")
 
