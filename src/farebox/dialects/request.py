@@ -24,7 +24,7 @@ DECIDING = frozenset(
 )
 
 # What a request says to the gateway alone.
-_NOT_IN_FORMS = frozenset({"provider", "max_cost"})
+_NOT_IN_FORMS = frozenset({"provider", "max_cost", "session_id"})
 
 _top = msgspec.json.Decoder(Fields)
 _any = msgspec.json.Decoder()
