@@ -1,6 +1,7 @@
 """One gateway for the matrix. Every scenario has customers and providers of its own; afterwards what was learnt of
 routes and keys is forgotten, and the ledger must be sound."""
 
+import asyncio
 import base64
 import secrets
 import socket
@@ -10,19 +11,23 @@ from typing import Any
 import pytest
 
 from farebox.base.clock import MICROS_PER_SECOND, monotone_clock
-from farebox.base.limits import Bounds
+from farebox.base.limits import Bounds, VideoJobs
+from farebox.identity.store import show_key, show_workspace
 from farebox.providers.secrets import Safe
 from farebox.providers.store import NewCredential, add_credential
 from farebox.records.receipt import Receipt
 from farebox_sandbox.process import RunningSandbox, serve_sandbox
 from tests.database import TestCluster
 from tests.dataplane.outcomes import see
-from tests.gateway import Customer, RunningGateway, serve_gateway, until
+from tests.gateway import PATIENCE_SECONDS, Customer, RunningGateway, serve_gateway, until
 from tests.matrix.market import MODELS, OFFERS, market_text, upstream
+from tests.matrix.realm import realm_text
+from tests.matrix.witness import Witness, serve_witness
 from tests.matrix.worlds import ADDRESSES, catalog_text, worlds
 
 # Nobody's: made up for the tests.
 SECRETS_KEY = bytes(range(32))
+TOKEN = "operator-" + "o" * 32
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +81,11 @@ async def forget_everything(gateway: RunningGateway) -> None:
             for pool in worker.parts.accounts.pools(provider):
                 for credential in pool.credentials:
                     worker.parts.accounts.woke(credential.credential_id)
+    await clear_sandbox(gateway)
+
+
+async def clear_sandbox(gateway: RunningGateway) -> None:
+    """It behaves, and has counted nothing."""
     for what in ("calls", "faults"):
         async with gateway.session.delete(f"{gateway.sandbox.url}/sandbox/{what}") as response:
             assert response.status == 200
@@ -167,3 +177,82 @@ async def market(shared_market: Market) -> AsyncIterator[Market]:
 @pytest.fixture
 async def customer(market: Market) -> Customer:
     return await market.gateway.new_customer()
+
+
+# ── a realm of policies ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="session")
+async def witness() -> AsyncIterator[Witness]:
+    async with serve_witness() as running:
+        yield running
+
+
+class Realm:
+    """Two workers, and what tests of policies ask of them."""
+
+    def __init__(self, gateway: RunningGateway) -> None:
+        self.gateway = gateway
+
+    async def asked(self, model: str, *names: str) -> list[int]:
+        """How often each of these providers was asked for a model; asking after films that it makes does not count."""
+        calls = [await self.gateway.upstream_calls(f"{model}-{name}") for name in names]
+        return [sum(not call["path"].startswith("/v1/videos/") for call in of_one) for of_one in calls]
+
+    async def fault(self, model: str, provider: str, **directives: Any) -> None:
+        """What a route does from now on; without directives it behaves."""
+        await self.gateway.set_faults(f"{model}-{provider}", directives)
+
+    async def put(self, path: str, body: Any, token: str = TOKEN) -> None:
+        """PUT as the operator, or with a key."""
+        headers = {"authorization": f"Bearer {token}"}
+        async with self.gateway.session.put(self.gateway.url + path, json=body, headers=headers) as response:
+            assert response.status == 200, await response.text()
+
+    async def set_policy(self, customer: Customer, policy: Any, *, of_key: bool = False) -> None:
+        """Of the workspace, or of the customer's key; returns when both workers heed it."""
+        if of_key:
+            await self.put(f"/api/keys/{show_key(customer.key.record.key_id)}/policy", policy, customer.key.secret)
+        else:
+            workspace = show_workspace(customer.workspace_id)
+            await self.put(f"/api/operator/workspaces/{workspace}/policy", policy)
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await self._differ(customer):
+                await asyncio.sleep(0.02)
+
+    async def _differ(self, customer: Customer) -> bool:
+        """Whether a worker still routes by another policy than the one that is stored."""
+        stored = (await customer.get("/api/policy"))["effective"]
+        workers = range(len(self.gateway.workers))
+        routed = [await customer.get("/api/route/explain?model=talk", worker=worker) for worker in workers]
+        return any(each["policy"] != stored for each in routed)
+
+
+@pytest.fixture(scope="session")
+async def shared_realm(
+    cluster: TestCluster, sandbox: RunningSandbox, witness: Witness
+) -> AsyncIterator[RunningGateway]:
+    catalog = realm_text(sandbox.base_url, witness.base_url)
+    videos = VideoJobs(poll_seconds=0.2)
+    async with serve_gateway(
+        cluster, sandbox=sandbox, catalog=catalog, workers=2, operator_token=TOKEN, videos=videos
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+async def realm(shared_realm: RunningGateway, witness: Witness) -> AsyncIterator[Realm]:
+    witness.requests.clear()
+    yield Realm(shared_realm)
+    await clear_sandbox(shared_realm)
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        # Films take a moment, and their providers are asked after them.
+        while (await shared_realm.verify()).open_holds:
+            await asyncio.sleep(0.1)
+    await forget_everything(shared_realm)
+
+
+@pytest.fixture
+async def citizen(realm: Realm) -> Customer:
+    """A customer of the realm."""
+    return await realm.gateway.new_customer()
