@@ -181,6 +181,17 @@ def standing(catalog: Catalog, model: Model, policy: Policy, scope: str | None) 
     return Standing(tuple(routes), tuple(excluded))
 
 
+def still_stands(catalog: Catalog, ask: Ask, route: Route) -> bool:
+    """Whether a route that was chosen before may be used by what the catalog says now. Its price stays the one that it
+    was chosen at."""
+    model = catalog.models.get(ask.model.model_id)
+    now = next((each for each in catalog.routes_of(ask.model.model_id) if each.route_id == route.route_id), None)
+    if model is None or now is None or now.provider_id != route.provider_id:
+        return False
+    provider = catalog.providers[now.provider_id]
+    return _unready(model, now, provider) is None and _forbidden(model, now, ask.policy, ask.scope) is None
+
+
 def _unready(model: Model, route: Route, provider: Provider) -> Excluded | None:
     if model.status != "live":
         return Excluded(route, Exclusion.MODEL_DISABLED, model.status_reason)
