@@ -20,7 +20,8 @@ from farebox.storage.errors import DatabaseUnavailable
 
 # Calls that wait for one limit's lease: as many as a process has under way at most.
 MAX_WAITING: Final = 2_000
-# For one statement; a call must not hang on a database that does not answer.
+# For one statement, and for one call that waits: it must not hang on a database that does not answer. Ending a statement
+# may take longer, because the server is told first; nobody waits for that.
 LEASE_TIMEOUT_SECONDS: Final = 3.0
 # The answer of `take` where there was not enough.
 REFUSED: Final = -1
@@ -95,9 +96,11 @@ class Stock(ABC):
         """The same, leasing what is missing. Raises Problem `database_unavailable` or `capacity_exhausted`."""
         if len(self._queue) >= MAX_WAITING:
             raise Problem("capacity_exhausted", "Too many calls wait for their rate limit.", retry_after_seconds=1)
-        waiting = _Waiting(units, asyncio.get_running_loop().create_future())
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(units, loop.create_future())
         self._queue.append(waiting)
         self.begin()
+        timer = loop.call_later(LEASE_TIMEOUT_SECONDS, _tell_unavailable, waiting)
         try:
             return await waiting.answer
         except asyncio.CancelledError:
@@ -105,6 +108,8 @@ class Stock(ABC):
             if not answer.cancelled() and answer.exception() is None and answer.result() != REFUSED:
                 self.give_back(units, answer.result())
             raise
+        finally:
+            timer.cancel()
 
     @abstractmethod
     def give_back(self, units: int, mark: int) -> None:
@@ -211,9 +216,13 @@ class Stock(ABC):
         self._refill = False
         waiting, self._queue = self._queue, deque()
         for one in waiting:
-            if not one.answer.done():
-                message = "The rate limit cannot be checked: the database is not available."
-                one.answer.set_exception(Problem("database_unavailable", message, retry_after_seconds=1))
+            _tell_unavailable(one)
+
+
+def _tell_unavailable(waiting: _Waiting) -> None:
+    if not waiting.answer.done():
+        message = "The rate limit cannot be checked: the database is not available."
+        waiting.answer.set_exception(Problem("database_unavailable", message, retry_after_seconds=1))
 
 
 class Window(Stock):
