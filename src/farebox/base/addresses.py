@@ -26,6 +26,10 @@ _NUMBERS: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 _UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 _RELAYS: Final = ipaddress.IPv4Network("192.88.99.0/24")  # of 6to4
+# Not for the internet, and taken for it by some versions of Python: of protocols (a cloud has its metadata there), and
+# of documentation.
+_PROTOCOLS: Final = ipaddress.IPv4Network("192.0.0.0/24")
+_EXAMPLES: Final = ipaddress.IPv6Network("3fff::/20")
 _LAST_32_BITS: Final = 0xFFFF_FFFF
 
 
@@ -43,11 +47,12 @@ def is_public(address: str) -> bool:
         inner = ipaddress.IPv4Address(int(found) & _LAST_32_BITS)
     if inner is not None:
         return _is_public_ipv4(inner)
-    return found in _UNICAST and found.is_global and found.teredo is None
+    return found in _UNICAST and found.is_global and found.teredo is None and found not in _EXAMPLES
 
 
 def _is_public_ipv4(address: ipaddress.IPv4Address) -> bool:
-    return address.is_global and not address.is_multicast and not address.is_reserved and address not in _RELAYS
+    special = address.is_multicast or address.is_reserved or address in _RELAYS or address in _PROTOCOLS
+    return address.is_global and not special
 
 
 def check_url(url: str, *, param: str, allow_private: bool = False) -> str:
