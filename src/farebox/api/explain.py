@@ -107,7 +107,7 @@ def _wishes(request: AnyRequest, parts: Parts, provider: str | None) -> list[Rul
     """The header's wishes and the parameter's; both narrow."""
     name = parts.brand.header("Provider")
     # A header that stands there more than once narrows each time, as in a call.
-    rules = [read_wishes(header.encode("latin-1"), param=name) for header in request.headers.getall(name, [])]
+    rules = [read_wishes(header.encode("latin-1"), param=name) for header in reversed(request.headers.getall(name, []))]
     return rules if provider is None else [*rules, read_wishes(provider.encode(), param="provider")]
 
 
