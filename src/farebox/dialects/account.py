@@ -1,8 +1,8 @@
 """What a provider's error answers say of the operator's own account, which is no customer's business. Pure.
 
-Most providers refuse an account with 401, 402, 403 or 429, whose bodies are never passed on. Some say it with the status
-of a faulty request, and then the body is all that tells. Sources: OpenAI's error codes; Anthropic's error messages for
-accounts out of credit, over their limit or closed; `google.rpc.ErrorInfo` and its `ErrorReason`.
+Most providers refuse an account with 401, 402, 403 or 429, whose bodies are never passed on. Some say it with the
+status of a faulty request, and then the body is all that tells. Sources: OpenAI's error codes; Anthropic's messages
+for accounts out of credit, over their limit or closed; `google.rpc.ErrorInfo` and its `ErrorReason`.
 """
 
 import re
