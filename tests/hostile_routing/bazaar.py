@@ -34,7 +34,23 @@ def bazaar_text(sandbox: str) -> str:
     for model, names in MODELS.items():
         text.append(_model(model))
         text += [_route(name, model, place) for place, name in enumerate(names, 1)]
-    return "".join(text)
+    return "".join([*text, _FILM])
+
+
+_FILM: Final = """
+[models.film]
+display_name      = "film"
+workload          = "video"
+max_video_seconds = 60
+
+[routes."first/film"]
+provider       = "first"
+model          = "film"
+upstream_model = "film-first"
+price = { per_second_video = "0.10" }
+cost  = { per_second_video = "0.05" }
+budget_cap = { usd = "100", per = "month" }
+"""
 
 
 def _provider(name: str, base_url: str) -> str:

@@ -257,6 +257,8 @@ class _Order:
         """Release an order that no provider accepted; what one may bill all the same is the operator's."""
         call = self._call
         charge_nanos, cost_nanos = price_of(call.route, job.seconds, job.variant)
+        unbilled_nanos = cost_nanos if call.failed_costs or call.may_have_cost else 0
+        self._parts.budgets.spent(call.route, unbilled_nanos)
         # The ledger's command is made of the row alone, so the row has to name the provider that may bill.
         return await self._endings.end(
             job,
@@ -266,7 +268,7 @@ class _Order:
             price_version=call.route.price.price_version if call.route.price else "",
             charge_nanos=charge_nanos,
             cost_nanos=cost_nanos,
-            unbilled_nanos=cost_nanos if call.failed_costs or call.may_have_cost else 0,
+            unbilled_nanos=unbilled_nanos,
             attempts=encode_attempts(call.attempts),
             routing=encode_audit(call.audit()),
             error_code=error_code,

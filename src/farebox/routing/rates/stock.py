@@ -20,8 +20,8 @@ from farebox.storage.errors import DatabaseUnavailable
 
 # Calls that wait for one limit's lease: as many as a process has under way at most.
 MAX_WAITING: Final = 2_000
-# For one statement, and for one call that waits: it must not hang on a database that does not answer. Ending a statement
-# may take longer, because the server is told first; nobody waits for that.
+# For one statement, and for one call that waits: it must not hang on a database that does not answer. To end a
+# statement may take longer, because the server is told first; nobody waits for that.
 LEASE_TIMEOUT_SECONDS: Final = 3.0
 # The answer of `take` where there was not enough.
 REFUSED: Final = -1
