@@ -185,3 +185,14 @@ def test_no_key_is_shown_by_anything() -> None:
     accounts.replace_stored([_pool(_stored("cred_a"))])
     shown = repr((accounts, accounts.pools(ONE), accounts.endpoint(ONE), vars(accounts)["_stored"]))
     assert "sk-env" not in shown and "sk-stored" not in shown
+
+
+def test_how_long_a_rest_lasts_is_known() -> None:
+    now = [0]
+    accounts = Accounts(lambda: now[0], environment={"ONE_KEY": "sk-from-the-environment"})
+    one = Provider(provider_id="one", display_name="One", base_url="https://one.example", api_key_env="ONE_KEY")
+    accounts.rest("env:one", 7)
+    now[0] = 2_500_000
+    assert accounts.rest_seconds(one, 0, None) == 5
+    now[0] = 9_000_000
+    assert accounts.rest_seconds(one, 0, None) == 1

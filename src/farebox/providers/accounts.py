@@ -191,6 +191,17 @@ class Accounts:
         del self._rests_until_micros[credential.credential_id]
         return True
 
+    def rest_seconds(self, provider: Provider, workspace_id: int, region: Region | None) -> int:
+        """Until the first key that serves that workspace and region is awake again; at least 1."""
+        now = self._clock()
+        untils = [
+            self._rests_until_micros.get(credential.credential_id, now)
+            for pool in self._of(provider).pools
+            if pool.serves(workspace_id, region)
+            for credential in pool.credentials
+        ]
+        return max(1, -(-(min(untils, default=now) - now) // MICROS_PER_SECOND))
+
     def rest(self, credential_id: str, seconds: int = REST_SECONDS) -> None:
         """The provider refused this key: leave it alone for a while. Never shortens a rest."""
         until = self._clock() + min(max(seconds, 1), MAX_REST_SECONDS) * MICROS_PER_SECOND

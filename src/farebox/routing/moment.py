@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from farebox.catalog.model import Catalog, Provider, Route
 from farebox.catalog.terms import Region
-from farebox.providers.accounts import REST_SECONDS, Accounts, AccountState
+from farebox.providers.accounts import Accounts, AccountState
 from farebox.routing.health import Health
 from farebox.routing.rules import Excluded, Exclusion
 
@@ -46,7 +46,8 @@ class LiveMoment:
         if state is AccountState.NOT_CONFIGURED:
             return Excluded(route, Exclusion.NOT_CONFIGURED)
         if state is AccountState.RESTING:
-            return Excluded(route, Exclusion.RESTING, retry_after_seconds=REST_SECONDS)
+            wait = self._accounts.rest_seconds(provider, workspace_id, region)
+            return Excluded(route, Exclusion.RESTING, retry_after_seconds=wait)
         if not self._budget_left(route):
             return Excluded(route, Exclusion.BUDGET_CAP_REACHED, retry_after_seconds=BUDGET_SECONDS)
         if not self._has_capacity(provider, region, workspace_id):
