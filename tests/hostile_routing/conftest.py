@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator
+from typing import Any, Final
 
 import pytest
 
@@ -15,6 +16,10 @@ from tests.hostile_routing.bazaar import CREDENTIALS, bazaar_text
 
 # Nobody's: made up for the tests.
 SECRETS_KEY = bytes(range(32))
+SETTINGS: Final[dict[str, Any]] = {
+    "routing": Routing(queue_seconds=3.0, max_waiting_calls=8),
+    "secrets_key": base64.b64encode(SECRETS_KEY).decode(),
+}
 
 
 @pytest.fixture(scope="session")
@@ -44,11 +49,8 @@ def _known(gateway: RunningGateway, provider_id: str) -> bool:
 
 @pytest.fixture(scope="session")
 async def shared_gateway(cluster: TestCluster, sandbox: RunningSandbox) -> AsyncIterator[RunningGateway]:
-    key = base64.b64encode(SECRETS_KEY).decode()
-    routing = Routing(queue_seconds=3.0, max_waiting_calls=8)
-    async with serve_gateway(
-        cluster, sandbox=sandbox, catalog=bazaar_text(sandbox.base_url), routing=routing, secrets_key=key
-    ) as running:
+    catalog = bazaar_text(sandbox.base_url)
+    async with serve_gateway(cluster, sandbox=sandbox, catalog=catalog, **SETTINGS) as running:
         await store_credentials(running)
         yield running
 
