@@ -54,7 +54,9 @@ def needs(draw: st.DrawFn) -> Need:
 @given(capacities, rows, needs(), turns)
 def test_no_share_takes_what_another_one_holds(capacity: int, others: list[Row], need: Need, turn: int) -> None:
     found = share(capacity, others, need, owner_id=1, turn=turn)
-    assert 0 <= found.usable <= found.granted <= max(0, capacity - sum(row.granted for row in others))
+    assert 0 <= found.usable <= max(0, capacity - sum(row.granted for row in others))
+    # Beyond that only what runs already, so that nobody else counts it as free.
+    assert found.granted == max(found.usable, need.in_use)
 
 
 @given(capacities, rows, needs(), turns)
@@ -139,8 +141,6 @@ class Workers(RuleBasedStateMachine):
         self.capacity = capacity
         for worker in self.workers.values():
             worker.usable = min(worker.usable, capacity)
-            if worker.row is not None and worker.row.granted > capacity:
-                worker.row = worker.row._replace(granted=capacity)
         for owner in self.workers:  # each hears of it, in any order
             self.share_anew(owner)
 
@@ -148,11 +148,13 @@ class Workers(RuleBasedStateMachine):
         seated = max(0, min(worker.waiting, worker.usable - worker.in_use))
         worker.in_use += seated
         worker.waiting -= seated
+        if seated:  # also after the operator lowered it, while calls of before go on anywhere
+            assert sum(other.in_use for other in self.workers.values()) <= self.capacity
 
     @invariant()
-    def never_granted_more_than_there_is(self) -> None:
+    def never_usable_more_than_there_is(self) -> None:
         if hasattr(self, "workers"):
-            assert sum(w.row.granted for w in self.workers.values() if w.row is not None) <= self.capacity
+            assert sum(w.usable for w in self.workers.values() if w.row is not None) <= self.capacity
             assert all(w.row is None or w.usable <= w.row.granted for w in self.workers.values())
 
 

@@ -70,8 +70,9 @@ def share(capacity: int, others: Sequence[Row], need: Need, *, owner_id: int, tu
         usable = entitled(capacity, wants, owner_id, turn) + need.borrowed
     else:
         usable = min(capacity, need.in_use + need.waiting + need.spare)
-    granted = min(max(usable, need.in_use), free)
-    return Share(granted, min(usable, granted), contended)
+    usable = min(usable, free)
+    # What is in use is told even where it is too much, because a limit was lowered: nobody may count it as free.
+    return Share(max(usable, need.in_use), usable, contended)
 
 
 def entitled(capacity: int, wants: Mapping[int, int], owner_id: int, turn: int) -> int:
