@@ -53,7 +53,7 @@ def kept(gateway: RunningGateway) -> list[str]:
 
 async def _one(customer: Customer, chance: random.Random) -> None:
     fault = chance.choice(FAULTS)
-    body = {"stream": chance.random() < 0.6, "sandbox": fault}
+    body: dict[str, Any] = {"stream": chance.random() < 0.6, "sandbox": fault}
     call = asyncio.create_task(see(customer.chat("hi " * chance.randrange(1, 50), model=chance.choice(MODELS), **body)))
     if chance.random() < 0.5:
         await asyncio.sleep(chance.random() * 0.6)
