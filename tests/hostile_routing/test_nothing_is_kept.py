@@ -5,6 +5,7 @@ import random
 from typing import Any
 
 from farebox.base.limits import RateLimits, Routing
+from farebox.routing.rates.stock import Slots
 from farebox_sandbox.process import RunningSandbox
 from tests.database import TestCluster
 from tests.dataplane.outcomes import see
@@ -45,9 +46,8 @@ def kept(gateway: RunningGateway) -> list[str]:
             for lease in lessor.leases()
             if lease.in_use or lease.borrowed
         ]
-        found += [
-            f"{stock.leg}: {stock.in_use}" for stock in parts.rates._stocks.values() if getattr(stock, "in_use", 0)
-        ]
+        slots = [stock for stock in parts.rates._stocks.values() if isinstance(stock, Slots)]
+        found += [f"{stock.leg}: {stock.in_use}" for stock in slots if stock.in_use]
     return found
 
 
