@@ -1,6 +1,7 @@
 """One router: what it explains is what it does."""
 
 from collections.abc import Callable
+from itertools import permutations
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -260,9 +261,10 @@ def _input_picos(route: Route) -> int:
 
 def test_what_is_remembered_is_bounded_whatever_customers_ask() -> None:
     stage = Stage(make_catalog([make_route("acme", number) for number in range(1_000)]))
-    for number in range(120):
-        policy = Policy(ignored_providers=frozenset({f"nobody-{number}"}))
-        stage.router.choose(stage.catalog, stage.ask(policy=policy))
+    orders = [order for length in range(len(PROVIDERS) + 1) for order in permutations(PROVIDERS, length)]
+    assert len(orders) * 1_000 > MAX_REMEMBERED_ROUTES
+    for order in orders:
+        stage.router.choose(stage.catalog, stage.ask(preference=Preference(order=order)))
         assert 1_000 <= stage.router.remembered_routes <= MAX_REMEMBERED_ROUTES
 
 

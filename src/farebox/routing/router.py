@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 from msgspec.structs import replace
 
 from farebox.catalog.model import Catalog, Route
-from farebox.catalog.policy import Policy, Preference
+from farebox.catalog.policy import ANY, Policy, Preference
 from farebox.routing.health import Health
 from farebox.routing.ranking import Ranking
 from farebox.routing.rules import (
@@ -128,7 +128,9 @@ class Router:
         return order.by_id.get(route_id)
 
     def _order(self, catalog: Catalog, ask: Ask) -> _Order:
-        key = _Key(catalog.version, ask.model.model_id, _of_standing(ask.policy), ask.preference, ask.scope)
+        policy = _of_standing(ask.policy, ask.model.model_id, catalog)
+        preference = _of_catalog(ask.preference, catalog)
+        key = _Key(catalog.version, ask.model.model_id, policy, preference, ask.scope)
         order = self._orders.get(key)
         if order is None:
             order = self._remember(key, catalog, ask)
@@ -150,11 +152,29 @@ class Router:
         return order
 
 
-def _of_standing(policy: Policy) -> Policy:
-    """The policy without what is looked at for each call: who asks for another price each time finds the same order."""
-    if policy.max_price == _NO_MAXIMUM and policy.allow_fallbacks and not policy.require_parameters:
-        return policy
-    return replace(policy, max_price=_NO_MAXIMUM, allow_fallbacks=True, require_parameters=False)
+def _of_standing(policy: Policy, model_id: str, catalog: Catalog) -> Policy:
+    """The policy without what is looked at for each call, and without names of nothing that there is: who asks for
+    another price or names another nobody each time finds the same order, and no name of a customer's is kept."""
+    if policy == ANY:
+        return ANY
+    providers, only, models = catalog.providers, policy.only_providers, policy.models
+    return replace(
+        policy,
+        ignored_providers=frozenset(filter(providers.__contains__, policy.ignored_providers)),
+        only_providers=None if only is None else frozenset(filter(providers.__contains__, only)),
+        models=None if models is None else models & {model_id},
+        max_price=_NO_MAXIMUM,
+        allow_fallbacks=True,
+        require_parameters=False,
+    )
+
+
+def _of_catalog(preference: Preference, catalog: Catalog) -> Preference:
+    """The preference without names of no provider; a name counts where it stands first."""
+    order = preference.order
+    if not order:
+        return preference
+    return replace(preference, order=tuple(filter(catalog.providers.__contains__, dict.fromkeys(order))))
 
 
 _NO_MAXIMUM: Final = Policy().max_price
