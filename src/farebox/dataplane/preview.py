@@ -75,7 +75,8 @@ async def preview(parts: Parts, key: KeyRecord, surface: str, *, body: bytes, he
     plan = await apart(partial(_plan, parts, catalog, key, surface=surface, sent=(body, headers)), len(body))
     choice = _choice(parts, catalog, plan)
     if plan.sending is not None:
-        choice = await apart(partial(_fitting, catalog, plan, plan.sending, choice), len(body))
+        work_bytes = len(body) * len(choice.routes[:MAX_CANDIDATES])
+        choice = await apart(partial(_fitting, catalog, plan, plan.sending, choice), work_bytes)
     return _estimate(catalog, plan, choice, surface)
 
 

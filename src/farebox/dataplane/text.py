@@ -62,7 +62,9 @@ async def read_text_call(
     )
     catalog = parts.catalog()
     plan = plan_text(catalog, parts.limits, parts.router, key=key, surface=surface, asked=(request, wanted))
-    return await apart(partial(admit_text, plan, catalog), len(body)), plan.sending
+    # At worst the request is translated for each candidate before one can do what it needs.
+    work_bytes = len(body) * len(plan.choice.routes)
+    return await apart(partial(admit_text, plan, catalog), work_bytes), plan.sending
 
 
 def read_text(
