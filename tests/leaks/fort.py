@@ -104,6 +104,11 @@ class Fort:
         for upstream in (f"{model}-up", f"{model}-second"):
             await self.gateway.set_faults(upstream, faults)
 
+    async def accept(self, **keys: str) -> None:
+        """From now on these are the keys that providers know, by their accounts."""
+        async with self.gateway.session.put(f"{self.gateway.sandbox.url}/sandbox/accounts", json=keys) as response:
+            assert response.status == 200, await response.text()
+
     async def forget(self) -> None:
         """As after a start: no faults, no rests."""
         await self.gateway.idle()
@@ -133,15 +138,14 @@ async def open_fort(cluster: TestCluster) -> AsyncIterator[Fort]:
             videos=VideoJobs(poll_seconds=0.2),
             bounds=Bounds(max_body_bytes=200_000),
         ) as gateway:
-            url = f"{sandbox.url}/sandbox/accounts"
-            async with gateway.session.put(url, json=KEYS) as response:
-                assert response.status == 200, await response.text()
             favoured = await gateway.new_customer()
+            fort = Fort(gateway, favoured)
+            await fort.accept(**KEYS)
             for provider_id in (*DIALECTS, "second", "hasty"):
                 await _fill(gateway, provider_id, favoured.workspace_id)
             await _fill_narrow(gateway, favoured.workspace_id)
             await until(lambda: _credentials(gateway) == 4 * (len(DIALECTS) + 2) + 1)
-            yield Fort(gateway, favoured)
+            yield fort
 
 
 def _credentials(gateway: RunningGateway) -> int:

@@ -43,6 +43,11 @@ _HIDDEN: Final = b"***"
 _any = msgspec.json.Decoder()
 
 
+def is_account_code(code: str) -> bool:
+    """Whether a provider's word for what went wrong is one on the account."""
+    return code.lower() in _CODES
+
+
 def is_about_account(body: bytes) -> bool:
     """Whether an error answer refuses the account, not the request."""
     try:
@@ -59,7 +64,7 @@ def is_about_account(body: bytes) -> bool:
     message = error.get("message")
     if isinstance(message, str) and message.strip().lower().startswith(_BEGINNINGS):
         return True
-    return any(isinstance(word, str) and word.lower() in _CODES for word in _words(error))
+    return any(isinstance(word, str) and is_account_code(word) for word in _words(error))
 
 
 def _words(error: dict[str, Any]) -> Iterator[Any]:

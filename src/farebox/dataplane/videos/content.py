@@ -107,7 +107,7 @@ async def _open(parts: Parts, exchange: Exchange, job: Job, variant: Variant) ->
             break
         response = await _ask(parts, endpoint, hop, headers=asked, waits=waits)
         if response.status not in _REDIRECTS:
-            return _checked(parts, job, credential, response), waits
+            return _checked(parts, job, response, credential=credential if hop.with_key else None), waits
         response.close()
         hop = next_hop(response.header("location") or "", base_url=endpoint.base_url, current=hop.url)
     _log.error("a film's address is not followed", call_id=show_call(job.job_id), provider=job.provider_id)
@@ -146,15 +146,17 @@ async def _ask(
         raise Problem("upstream_exception", "The provider cannot be reached.") from failure
 
 
-def _checked(parts: Parts, job: Job, credential: Credential, response: UpstreamResponse) -> UpstreamResponse:
-    """The answer, if it is one that clients get. Raises Problem, and closes what is none."""
+def _checked(parts: Parts, job: Job, response: UpstreamResponse, *, credential: Credential | None) -> UpstreamResponse:
+    """The answer, if it is one that clients get; `credential`: whose key went with the question, None for no key.
+    Raises Problem, and closes what is none."""
     status = response.status
     if status in (200, 206, 416):
         return response
     response.close()
     if status in (404, 410):
         raise _gone()
-    if status in _REFUSED_KEY:
+    if status in _REFUSED_KEY and credential is not None and credential.credential_id == job.credential_id:
+        # A store of files refuses an address that is too old, another account what is not its own: no word on a key.
         parts.accounts.rest(credential.credential_id)
         _log.error("provider refused our key", provider=job.provider_id, status=status)
     if status == 429:

@@ -237,7 +237,8 @@ class Poller:
                 return upstream.read_progress(await response.body(MAX_ANSWER_BYTES))
             if response.status in (404, 410):
                 return Silence.UNKNOWN_JOB
-            if response.status in (401, 402, 403):
+            # Another account than the one that made the job refuses what is not its own.
+            if response.status in (401, 402, 403) and credential.credential_id == job.credential_id:
                 self.accounts.rest(credential.credential_id)
                 _log.error("provider refused our key", provider=job.provider_id, status=response.status)
             return Silence.UNHEARD

@@ -14,6 +14,7 @@ from farebox.dataplane.jobs.states import OPEN_STATES, JobState
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.videos.admit import SCOPE
 from farebox.dataplane.videos.endings import paid_nanos
+from farebox.dialects.account import is_account_code
 from farebox.dialects.videos.answer import Shown, Status, list_body, video_body
 from farebox.identity.authenticate import require_scope
 from farebox.identity.model import KeyRecord
@@ -73,7 +74,8 @@ def _error(job: Job) -> tuple[str, str] | None:
     if job.state not in (JobState.FAILED, JobState.EXPIRED):
         return None
     code = job.error_code or "generation_failed"
-    reason = f" Its code: {job.provider_code}." if job.provider_code else ""
+    said = job.provider_code or ""
+    reason = f" Its code: {said}." if said and not is_account_code(said) else ""
     return code, f"{_MESSAGES.get(code, _ORDER_FAILED)}{reason} Nothing is charged."
 
 
