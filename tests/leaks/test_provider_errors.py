@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from farebox.dialects.account import is_about_account, without_ids
+from farebox.dialects.account import is_about_account, is_about_request, without_ids
 from tests.gateway import Customer
 from tests.leaks.fort import Fort
 from tests.leaks.looking import Call, every_call, look, make, name_of
@@ -120,3 +120,31 @@ def test_what_a_customer_wrote_makes_no_account_look_refused(body: bytes) -> Non
 def test_json_without_the_ids_is_json_still() -> None:
     body = b'{"a":"org-abcdef12","b":["projects/1234567/x","AIzaSyAbcdefg"],"c":"sk-proj-abcdef***12","d":"organic"}'
     assert without_ids(body) == b'{"a":"***","b":["***/x","***"],"c":"***","d":"organic"}'
+
+
+@pytest.mark.parametrize(
+    ("body", "about_request"),
+    [
+        (
+            b'{"error":{"code":403,"message":"You do not have permission to access the File x or it may not exist."}}',
+            True,
+        ),
+        (b'{"error":{"code":403,"message":"flagged","metadata":{"reasons":["a"],"flagged_input":"b"}}}', True),
+        (b'{"error":{"code":403,"message":"Your key may not","metadata":{"provider_name":"a"}}}', False),
+        (b'{"error":{"code":403,"status":"PERMISSION_DENIED","message":"Caller has no access to this API"}}', False),
+        (b'{"error":{"message":"Your key may not; you do not have permission to access the file"}}', False),
+        (b"", False),
+    ],
+)
+def test_a_403_about_one_request_is_known_by_its_own_words(body: bytes, about_request: bool) -> None:
+    assert is_about_request(body) is about_request
+
+
+@CALLS
+async def test_what_one_request_says_makes_no_key_rest_for_others(fort: Fort, customer: Customer, call: Call) -> None:
+    said = "You do not have permission to access the File zebra or it may not exist."
+    await fort.fault(call.model, status=403, error_message=said)
+    sight = await make(customer, call)
+    assert "upstream_rejected" in sight.text and not sight.hidden, sight.text
+    explained = await look(customer, "GET", f"/api/route/explain?model={call.model}")
+    assert b'"remaining":2' in explained.body, explained.text

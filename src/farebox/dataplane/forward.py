@@ -17,7 +17,7 @@ from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_COSTS, estimated_usag
 from farebox.dataplane.parts import Parts
 from farebox.dataplane.rules import Ending
 from farebox.dataplane.sending import Outgoing, Sending
-from farebox.dialects.account import is_about_account, without_ids
+from farebox.dialects.account import is_about_account, is_about_request, without_ids
 from farebox.dialects.port import Inexpressible
 from farebox.ledger.batcher import LedgerFault, LedgerUnavailable
 from farebox.ledger.commands import Cost, Dispatch
@@ -318,10 +318,13 @@ class Forwarding:
     async def _refused(self, route: Route, response: UpstreamResponse) -> None:
         """An error status: pass it on, or try the next route. Raises CallFailed to pass it on."""
         try:
-            rejection = await self._rejection(response) if response.status in _REJECTED else None
-            if rejection is not None and not is_about_account(rejection):
-                self._reject(response.status, rejection)
-            elif rejection is not None or response.status in _REFUSED_KEY:
+            told = await self._rejection(response) if response.status in _REJECTED or response.status == 403 else b""
+            if response.status == 403 and is_about_request(told):
+                # Nobody can make a key rest for all others by what one request says.
+                self._reject(403, b"", shown_status=400)
+            elif response.status in _REJECTED and not is_about_account(told):
+                self._reject(response.status, told)
+            elif response.status in _REJECTED or response.status in _REFUSED_KEY:
                 self.neutral()
                 self._note("credential_refused", response.status)
                 key = self._call.seat.credential.credential_id if self._call.seat is not None else None
@@ -368,14 +371,14 @@ class Forwarding:
             return b""
         return without_ids(body) if response.content_type == "application/json" else b""
 
-    def _reject(self, status: int, own: bytes) -> NoReturn:
+    def _reject(self, status: int, own: bytes, *, shown_status: int | None = None) -> NoReturn:
         self._note("rejected", status)
         message = "The provider rejected this request; the reservation was released."
         if not self.outgoing.native:
             said = self.outgoing.upstream.read_error(own) if own else None
             message = f"{message} It says: {said[:MAX_ERROR_MESSAGE_CHARS]}" if said else message
             own = b""
-        raise CallFailed(Ending.REJECTED, Problem("upstream_rejected", message), Relayed(status, own))
+        raise CallFailed(Ending.REJECTED, Problem("upstream_rejected", message), Relayed(shown_status or status, own))
 
     def _note(self, outcome: str, status: int | None) -> None:
         """Write the attempt down; a later word on the same attempt replaces the earlier one."""

@@ -33,6 +33,10 @@ _BEGINNINGS: Final = (
     "api key expired",
     "user location is not supported",
 )
+# A 403 that is about what this one request refers to or says, though it looks like one about the account: Gemini's, for
+# a file of somebody else, and OpenRouter's, for a prompt that its moderation flags.
+_ABOUT_REQUEST: Final = ("you do not have permission to access the file",)
+_MODERATION: Final = frozenset({"flagged_input", "reasons"})
 # Ids of organisations and projects, and keys, as providers repeat them in their messages.
 _IDS: Final = re.compile(
     rb"\b(?:org-[A-Za-z0-9]{6,}|proj_[A-Za-z0-9]{6,}|projects/[A-Za-z0-9][A-Za-z0-9-]{3,}"
@@ -50,21 +54,37 @@ def is_account_code(code: str) -> bool:
 
 def is_about_account(body: bytes) -> bool:
     """Whether an error answer refuses the account, not the request."""
+    error = _error_of(body)
+    if _begins(error, _BEGINNINGS):
+        return True
+    return any(isinstance(word, str) and is_account_code(word) for word in _words(error))
+
+
+def is_about_request(body: bytes) -> bool:
+    """Whether a 403 refuses what one request refers to or says, and says nothing of the account."""
+    error = _error_of(body)
+    metadata = error.get("metadata")
+    flagged = isinstance(metadata, dict) and not _MODERATION.isdisjoint(metadata)
+    return flagged or _begins(error, _ABOUT_REQUEST)
+
+
+def _error_of(body: bytes) -> dict[str, Any]:
+    """The error that a body tells of; empty where it tells of none."""
     try:
         found: Any = _any.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
+        return {}
     if isinstance(found, list) and found:
         found = found[0]
     error = found.get("error", found) if isinstance(found, dict) else None
     if isinstance(error, str):
-        error = {"message": error}
-    if not isinstance(error, dict):
-        return False
+        return {"message": error}
+    return error if isinstance(error, dict) else {}
+
+
+def _begins(error: dict[str, Any], beginnings: tuple[str, ...]) -> bool:
     message = error.get("message")
-    if isinstance(message, str) and message.strip().lower().startswith(_BEGINNINGS):
-        return True
-    return any(isinstance(word, str) and is_account_code(word) for word in _words(error))
+    return isinstance(message, str) and message.strip().lower().startswith(beginnings)
 
 
 def _words(error: dict[str, Any]) -> Iterator[Any]:
