@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from farebox.routing.capacity.doors import PoolState
+from farebox.routing.capacity.doors import LaneState, PoolState
 from farebox.routing.capacity.leases import Lease
 from farebox.routing.capacity.lines import Lines
 
@@ -41,7 +41,7 @@ class Demand:
         expected = max(0, min(pool.shared.waiting, pool.shared.usable - pool.shared.in_use))
         for lane in pool.lanes.values():
             if lane.slots.waiting:
-                expected += max(0, min(lane.slots.waiting, lane.lane.slots - lane.in_use_by_owner))
+                expected += max(0, min(lane.slots.waiting, _hoped_for(lane)))
             if lane.loans is not None and lane.loans.waiting:
                 lane.slots.loans = max(0, min(lane.loans.waiting, lane.loans.usable - lane.loans.in_use))
                 self._counted.append(lane.slots)
@@ -53,3 +53,11 @@ class Demand:
     def _add(self, lease: Lease, waiting: int) -> None:
         lease.waiting += waiting
         self._counted.append(lease)
+
+
+def _hoped_for(lane: LaneState) -> int:
+    """Slots of a lane that its workspace may have next. As many as it is guaranteed, until the database said that some
+    are away: lent, or at another worker. Then those that are here: a credential kept for one that does not come would
+    be missing where the slot is."""
+    slots = lane.slots
+    return slots.usable - slots.in_use if slots.refused else lane.lane.slots - lane.in_use_by_owner
