@@ -53,3 +53,24 @@ async def test_who_leaves_while_the_second_route_is_asked_pays_nothing_for_the_f
     # The first provider bills what it told, the second at most what it was sent, at 2 bytes a token.
     told_nanos, sent_nanos = 1_008 * 500 + 2_500, 3_004 // 2 * 1_000
     assert receipt.operator.cost_nanos == told_nanos + sent_nanos
+
+
+async def test_a_request_that_is_refused_for_its_size_closes_the_route_for_nobody_else(
+    gateway: RunningGateway, customer: Customer
+) -> None:
+    """Without `Retry-After`: providers answer so where one request is above a limit per minute, whoever else asks."""
+    other, third = await gateway.new_customer(), await gateway.new_customer()
+    too_large = {"status": 429}
+    for _ in range(2):  # the second is not sent any more
+        refused = await see(customer.chat(model="solo", sandbox=too_large))
+        assert (refused.status, refused.error["code"], refused.headers["retry-after"]) == (
+            429,
+            "rate_limit_exceeded",
+            "5",
+        )
+    assert (await see(other.chat(model="solo"))).status == 200
+    # Whom it happens to as well says that it is the route.
+    assert (await see(other.chat(model="solo", sandbox=too_large))).status == 429
+    sent = len(await gateway.upstream_calls("solo-first"))
+    assert (await see(third.chat(model="solo"))).status == 429
+    assert len(await gateway.upstream_calls("solo-first")) == sent

@@ -334,9 +334,14 @@ class Forwarding:
             elif response.status == 429:
                 self.neutral()
                 self._note("rate_limited", 429)
-                wait = min(response.retry_after_seconds or DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS)
-                if not self._rest_credential(route, wait):
+                said = response.retry_after_seconds
+                wait = min(said or DEFAULT_RETRY_SECONDS, MAX_RETRY_SECONDS)
+                if self._rest_credential(route, wait):
+                    pass  # another key may not be at its limit
+                elif said:
                     self._parts.health.cool_down(route.route_id, wait)
+                else:
+                    self._parts.health.limit(route.route_id, self._call.workspace_id)
                 self._failure = CallFailed(Ending.LIMITED, _limited(wait))
             else:
                 self.faulted()

@@ -152,6 +152,9 @@ class _Known:
     # Until then one call is finding out how fast it is.
     measured_until_micros: int = 0
     cool_until_micros: int = 0
+    # Only the workspace whose request was limited without a word on the route keeps away until then.
+    limited_until_micros: int = 0
+    limited_workspace_id: int = 0
     look_micros: int | None = None
 
     def fade(self, now: int) -> None:
@@ -286,12 +289,29 @@ class Health:
         known = self._met(route_id, now)
         known.cool_until_micros = max(known.cool_until_micros, now + wanted * MICROS_PER_SECOND)
 
-    def cooling_seconds(self, route_id: str) -> int | None:
-        """For how much longer, rounded up; None when it is not cooling."""
+    def limit(self, route_id: str, workspace_id: int) -> None:
+        """The provider refused a call of the workspace for its limits (429) and did not say for how long. It may mean
+        the route, or only a request that is larger than any limit: the workspace keeps away for a while, everybody does
+        as soon as another one met the same. So nobody closes a route for all others by what one request asks for."""
+        now = self._catch_up()
+        known = self._met(route_id, now)
+        if known.limited_until_micros > now and known.limited_workspace_id != workspace_id:
+            self.cool_down(route_id)
+        known.limited_until_micros = now + COOL_SECONDS * MICROS_PER_SECOND
+        known.limited_workspace_id = workspace_id
+
+    def cooling_seconds(self, route_id: str, workspace_id: int | None = None) -> int | None:
+        """For how much longer, rounded up, for that workspace (None: for whichever has to wait longest); None when it
+        is not cooling."""
         known = self._known.get(route_id)
-        if known is None or not known.cool_until_micros:
+        if known is None:
             return None
-        left = known.cool_until_micros - self._clock()
+        until_micros = known.cool_until_micros
+        if workspace_id is None or workspace_id == known.limited_workspace_id:
+            until_micros = max(until_micros, known.limited_until_micros)
+        if not until_micros:
+            return None
+        left = until_micros - self._clock()
         return -(-left // MICROS_PER_SECOND) if left > 0 else None
 
     def forget(self) -> None:

@@ -37,7 +37,7 @@ class LiveMoment:
 
     def hindrance(self, route: Route, workspace_id: int) -> Excluded | None:
         """Why the route cannot be used by that workspace now, if it cannot."""
-        cooling = self._health.cooling_seconds(route.route_id)
+        cooling = self._health.cooling_seconds(route.route_id, workspace_id)
         if cooling is not None:
             return Excluded(route, Exclusion.COOLING_DOWN, retry_after_seconds=max(1, cooling))
         provider = self._providers[route.provider_id]
