@@ -195,3 +195,15 @@ async def test_an_idle_stream_is_kept_alive_with_comments(gateway: RunningGatewa
     failed = await see(customer.chat(stream=True, sandbox={"delay_seconds": 2.5, "status": 500}))
     assert failed.status == 200 and failed.error["code"] == "upstream_exception" and not failed.whole
     assert (await customer.receipt(failed.call_id)).rule == "upstream_failed"
+
+
+async def test_a_client_that_leaves_before_any_answer_is_no_fault_of_ours(gateway: RunningGateway) -> None:
+    customer = await gateway.new_customer()
+    failures = gateway.parts.metrics.refusals.labels("internal_error")
+    before = failures._value.get()
+    line = await call(customer, model="cancels", sandbox={"delay_seconds": 30})
+    await begun(customer)
+    line.hang_up()
+    assert (await only_receipt(customer)).rule == "client_left_undelivered"
+    await gateway.idle()
+    assert failures._value.get() == before

@@ -75,7 +75,7 @@ async def _next_message(receive: Receive, timeout_seconds: float) -> dict[str, A
 
 
 class ClientLeft(Exception):
-    """The client hung up before its request was complete."""
+    """The client hung up before its request was complete, or before it was its turn."""
 
 
 def _too_large(bounds: Bounds) -> Problem:

@@ -50,7 +50,7 @@ async def serve_text(parts: Parts, surface: Surface, exchange: Exchange, call_id
     admission, sending = await read_text_call(parts, surface, key, body, exchange=exchange)
     call = Call(call_id, with_claim(admission, exchange.headers, body), started_at, admission.routes[0])
     with place(parts):
-        async with started(parts, call):
+        async with started(parts, call, receive=exchange.receive):
             if admission.streamed:
                 await stream_answer(parts, call, exchange, sending)
             else:
@@ -172,7 +172,8 @@ def _last_events(parts: Parts, relay: Relay, settled: Settled) -> bytes:
         "balance_after_usd": format_usd(settled.available_nanos),
     }
     passage = relay.passage
-    assert passage is not None, "an answer came by a passage"
+    if passage is None:
+        return b""  # the client left before there was an answer
     if passage.reported.usage is None and settled.verdict.usage is not None:
         # The provider did not tell its usage; what was charged for is told instead.
         reported = Reported(settled.verdict.usage)
