@@ -1,3 +1,5 @@
+import asyncio
+
 """What Anthropic's own clients depend on: versions, betas, errors in the provider's words, counted tokens."""
 
 from typing import Any
@@ -5,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from farebox.identity.model import RateLimit
+from farebox.identity.rates import write_rate
 from tests.gateway import Customer
 from tests.surfaces.drivers import told
 from tests.surfaces.shop import UPSTREAMS
@@ -88,6 +92,18 @@ async def test_tokens_are_estimated_elsewhere_and_said_to_be(customer: Customer,
 async def test_counting_costs_nothing(customer: Customer) -> None:
     await send(customer, {"model": "anthropic_messages", "messages": [ASK]}, "/v1/messages/count_tokens")
     assert await customer.balance() == "10.00" and await customer.call_ids() == []
+
+
+async def test_who_is_at_a_rate_limit_gets_an_estimate_and_no_provider_is_asked(customer: Customer) -> None:
+    async with customer.gateway.connect() as connection:
+        await write_rate(connection, customer.workspace_id, RateLimit(0, "", requests_per_minute=1))
+    request = {"model": "anthropic_messages", "messages": [ASK]}
+    async with asyncio.timeout(20):
+        while True:  # until the limit is known, and then used up
+            status, headers, _ = await send(customer, request, "/v1/messages/count_tokens")
+            assert status == 200
+            if "x-farebox-estimated" in headers:
+                break
 
 
 @pytest.mark.parametrize("model", UPSTREAMS)

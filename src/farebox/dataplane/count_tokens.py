@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from farebox.catalog.model import Route, profile_of
+from farebox.catalog.model import Model, Route, profile_of
 from farebox.dataplane.admit import ask_of, check_size
 from farebox.dataplane.asgi import Exchange, id_headers, read_body, send_whole
 from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_CHARGES
@@ -22,9 +22,11 @@ from farebox.dialects.port import Edits, Target
 from farebox.dialects.registry import MESSAGES
 from farebox.dialects.request import Request
 from farebox.identity.authenticate import require_scope
+from farebox.identity.model import KeyRecord
 from farebox.providers.accounts import Endpoint
 from farebox.providers.client import MAX_ERROR_BODY_BYTES, UpstreamFailure, waits_for
 from farebox.routing.asking import find_model
+from farebox.routing.rates import RateLimited
 from farebox.routing.rules import refuse_without_route
 
 # Claude Code waits for a count before it goes on; an estimate now is better than a count too late.
@@ -49,8 +51,7 @@ async def count_tokens(parts: Parts, exchange: Exchange, call_id: UUID) -> None:
     choice = parts.router.choose(catalog, ask)
     refuse_without_route(ask, choice)
     headers = [*id_headers(call_id), (b"content-type", b"application/json")]
-    with place(parts):
-        answer = await _counted(parts, key.workspace_id, choice.routes, request)
+    answer = await _within_limits(parts, key, model, routes=choice.routes, request=request)
     if answer is None:
         answer = count_body(estimate(request))
         headers.append((parts.brand.header("Estimated").encode(), b"true"))
@@ -62,6 +63,21 @@ def estimate(request: Request) -> int:
     """About how many input tokens: the published four bytes a token, and a usual picture for each part of media."""
     size = request.size
     return -(-size.text_bytes // BYTES_PER_TOKEN_FOR_CHARGES) + TOKENS_PER_MEDIA_PART * sum(size.media.values())
+
+
+async def _within_limits(
+    parts: Parts, key: KeyRecord, model: Model, *, routes: tuple[Route, ...], request: Request
+) -> bytes | None:
+    """A provider's count. Asking one takes of the caller's rate limits like a call; who is at them gets an estimate."""
+    try:
+        ticket = await parts.rates.take(key, model.model_id, 0)
+    except RateLimited:
+        return None
+    try:
+        with place(parts):
+            return await _counted(parts, key.workspace_id, routes, request)
+    finally:
+        ticket.finish(0)
 
 
 async def _counted(parts: Parts, workspace_id: int, routes: tuple[Route, ...], request: Request) -> bytes | None:

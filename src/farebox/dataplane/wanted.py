@@ -46,9 +46,9 @@ NOTHING_WANTED: Final = Wanted()
 def wanted_of(brand: Brand, headers: Headers, fields: Fields) -> Wanted:
     """The wishes of a request, but for its conversation. Raises Problem `invalid_request`."""
     rules, costs = [], []
-    if PROVIDER in fields:
+    if _says(fields, PROVIDER):
         rules.append(read_wishes(bytes(fields[PROVIDER]), param=PROVIDER))
-    if MAX_COST in fields:
+    if _says(fields, MAX_COST):
         costs.append(read_max_cost(bytes(fields[MAX_COST]), param=MAX_COST))
     provider_header, cost_header = brand.header("Provider"), brand.header("Max-Cost-USD")
     for name, value in headers:
@@ -60,6 +60,11 @@ def wanted_of(brand: Brand, headers: Headers, fields: Fields) -> Wanted:
         return NOTHING_WANTED
     # The body's word on the order of routes is nearer to the call than a header that a proxy may add to all of them.
     return Wanted(combined(*reversed(rules)), min(costs, default=None))
+
+
+def _says(fields: Fields, name: str) -> bool:
+    """`null` is as good as absent."""
+    return name in fields and bytes(fields[name]) != b"null"
 
 
 def without_own(fields: Fields) -> Fields:
