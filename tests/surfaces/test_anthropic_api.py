@@ -1,7 +1,6 @@
-import asyncio
-
 """What Anthropic's own clients depend on: versions, betas, errors in the provider's words, counted tokens."""
 
+import asyncio
 from typing import Any
 
 import msgspec
