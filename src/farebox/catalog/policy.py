@@ -115,6 +115,21 @@ def narrowed(first: Policy, second: Policy) -> Policy:
     )
 
 
+def allows_no_more(inner: Policy, outer: Policy) -> bool:
+    """Whether nothing that `inner` allows is forbidden by `outer`. `narrowed(a, b)` allows no more than either."""
+    return (
+        _no_more_regions(inner.regions, outer.regions)
+        and _KEPT.index(inner.max_kept) >= _KEPT.index(outer.max_kept)
+        and _no_more_providers(inner, outer)
+        and inner.resale_approved >= outer.resale_approved
+        and _no_dearer(inner.max_price, outer.max_price)
+        and _no_more_names(inner.workloads, outer.workloads)
+        and _no_more_names(inner.models, outer.models)
+        and inner.allow_fallbacks <= outer.allow_fallbacks
+        and inner.require_parameters >= outer.require_parameters
+    )
+
+
 def preferred(stronger: Preference, weaker: Preference) -> Preference:
     """The stronger wish where it says one, else the weaker."""
     return Preference(sort=stronger.sort or weaker.sort, order=stronger.order or weaker.order)
@@ -153,3 +168,24 @@ def _least(first: int | None, second: int | None) -> int | None:
     if first is None or second is None:
         return second if first is None else first
     return min(first, second)
+
+
+def _no_more_regions(inner: frozenset[Region] | None, outer: frozenset[Region] | None) -> bool:
+    if outer is None or "global" in outer:
+        return True
+    return inner is not None and "global" not in inner and inner <= outer
+
+
+def _no_more_providers(inner: Policy, outer: Policy) -> bool:
+    if inner.only_providers is not None:
+        return all(outer.allows_provider(one) for one in inner.only_providers - inner.ignored_providers)
+    return outer.only_providers is None and outer.ignored_providers <= inner.ignored_providers
+
+
+def _no_more_names(inner: "frozenset[Any] | None", outer: "frozenset[Any] | None") -> bool:
+    return outer is None or (inner is not None and inner <= outer)
+
+
+def _no_dearer(inner: MaxPrice, outer: MaxPrice) -> bool:
+    pairs = zip(msgspec.structs.astuple(inner), msgspec.structs.astuple(outer), strict=True)
+    return all(most is None or (asked is not None and asked <= most) for asked, most in pairs)
