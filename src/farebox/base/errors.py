@@ -82,6 +82,9 @@ CATALOGUE: Mapping[str, Entry] = {
         "Loosen what the message names: in the request's `provider`, or in the policy of the key or workspace.",
     ),
     "insufficient_scope": Entry(403, _C, False, "Use a key that has the scope named in the message."),
+    "exceeds_own_key": Entry(
+        403, _C, False, "Ask for no more than the managing key has itself, or use a key that has it."
+    ),
     "model_not_found": Entry(404, _C, False, "List the models of this key with GET /v1/models."),
     "not_found": Entry(404, _C, False, "Check the address and the id."),
     "method_not_allowed": Entry(405, _C, False, "Use the method named in the Allow header."),
