@@ -3,7 +3,7 @@ the workspace is refused as if there were no such thing."""
 
 from farebox.base.errors import Problem
 from farebox.base.ids import IdError, read_short
-from farebox.identity.store import Connection, key_of, workspace_of
+from farebox.identity.store import Connection, read_key, workspace_of
 from farebox.ledger.limits import LimitHolder
 
 
@@ -14,7 +14,7 @@ async def own_key(connection: Connection, workspace_id: int, key_id: str) -> Lim
     except IdError:
         raise _no_key() from None
     # Zero stands for the workspace itself, which is not a key's to change.
-    if number == 0 or await key_of(connection, workspace_id, number) is None:
+    if number == 0 or await read_key(connection, workspace_id, number) is None:
         raise _no_key()
     return LimitHolder(workspace_id, number)
 

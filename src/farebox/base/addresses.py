@@ -1,10 +1,15 @@
-"""Where this machine may connect to when a customer names the place. Pure: nothing is looked up here."""
+"""Where this machine may connect to when a customer names the place, and where a request came from. Pure: nothing is
+looked up here."""
 
 import ipaddress
 import re
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from farebox.base.errors import Problem
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MAX_URL_CHARS: Final = 2_048
 HTTPS_PORT: Final = 443
@@ -31,6 +36,13 @@ _RELAYS: Final = ipaddress.IPv4Network("192.88.99.0/24")  # of 6to4
 _PROTOCOLS: Final = ipaddress.IPv4Network("192.0.0.0/24")
 _EXAMPLES: Final = ipaddress.IPv6Network("3fff::/20")
 _LAST_32_BITS: Final = 0xFFFF_FFFF
+_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+
+# Proxies that one request passes: a handful; a longer list was written by somebody else.
+MAX_FORWARDED_HOPS: Final = 32
+# The longest address in figures, with a zone, brackets and a port; a list may have spaces around it.
+_MAX_ADDRESS_CHARS: Final = 100
+_WITH_PORT: Final = re.compile(r"(?:\[([^\[\]]*)\]|([^\[\]:]*))(?::[0-9]{1,5})?")
 
 
 def is_public(address: str) -> bool:
@@ -78,3 +90,64 @@ def check_url(url: str, *, param: str, allow_private: bool = False) -> str:
 
 def _wrong(param: str, what: str) -> Problem:
     return Problem("invalid_request", f"`{param}` {what}.", param=param)
+
+
+def read_network(text: str) -> Network:
+    """`192.0.2.0/24`, `2001:db8::/32`, or one address. Raises ValueError with a message for whoever wrote it."""
+    figures, slash, prefix = text.partition("/")
+    try:
+        if "%" in figures or (slash and not (prefix.isascii() and prefix.isdigit())):
+            raise ValueError
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        wrong = f"{text[:_MAX_ADDRESS_CHARS]!r} is no network; write it like 192.0.2.0/24 or 2001:db8::/32"
+        raise ValueError(wrong) from None
+    if isinstance(network, ipaddress.IPv6Network) and network.overlaps(_MAPPED) and network.prefixlen > 0:
+        raise ValueError(f"{text!r} means IPv4 addresses; write it as they are written")
+    if network.network_address != ipaddress.ip_address(figures):
+        raise ValueError(f"{text!r} has bits beyond its prefix; {str(network)!r} is the network")
+    return network
+
+
+def read_address(text: str) -> Address | None:
+    """An address in figures, with or without a port; an IPv4 one inside an IPv6 one counts as that. None: none."""
+    if len(text) > _MAX_ADDRESS_CHARS:
+        return None
+    text = text.strip()
+    with_port = _WITH_PORT.fullmatch(text)
+    if with_port is not None:
+        text = with_port[1] or with_port[2] or ""
+    figures, zone, _ = text.partition("%")
+    try:
+        found = ipaddress.ip_address(figures)
+    except ValueError:
+        return None
+    if zone and isinstance(found, ipaddress.IPv4Address):
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return found if mapped is None else mapped
+
+
+def client_address(peer: str | None, forwarded: Sequence[str], trusted: Iterable[Network]) -> Address | None:
+    """Where a request came from; None where nobody who is believed says so.
+
+    `peer`: the socket's other end, None where that has no address. `forwarded`: the values of X-Forwarded-For, which
+    only the `trusted` may say: read from the right, the first address that is not itself one of them.
+    """
+    address = None if peer is None else read_address(peer)
+    networks = tuple(trusted)
+    if address is None or not within(address, networks):
+        return address
+    hops = [hop for hop in ",".join(forwarded).rsplit(",", MAX_FORWARDED_HOPS) if hop.strip()]
+    for hop in reversed(hops):
+        address = read_address(hop)
+        # What cannot be read, and the rest of a list that is too long, may be the client; who stands before it is not
+        # believed instead.
+        if address is None or not within(address, networks):
+            return address
+    return address
+
+
+def within(address: Address, networks: Iterable[Network]) -> bool:
+    """Whether one of the networks has the address."""
+    return any(address in network for network in networks)
