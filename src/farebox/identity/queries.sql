@@ -45,7 +45,7 @@ SELECT k.workspace_id, k.key_id, k.name, k.visible_prefix, k.scopes, k.allowed_m
  WHERE k.key_hash = %(key_hash)s;
 
 -- name: list_keys
--- The newest first, from a place in the list on.
+-- The newest first, from a place in the list on. What has become of a key is told as in the model's `status_at`.
 SELECT k.workspace_id, k.key_id, k.name, k.visible_prefix, k.scopes, k.allowed_models, k.expires_at,
        k.status = 'active', w.status = 'active', k.ip_allow, k.department, k.project, k.customer, k.first_key_id,
        k.created_at, k.revoked_at, k.last_used_at, k.rolled_to, k.created_by
@@ -53,6 +53,12 @@ SELECT k.workspace_id, k.key_id, k.name, k.visible_prefix, k.scopes, k.allowed_m
  WHERE k.workspace_id = %(workspace_id)s
    AND (%(after_created_at)s::bigint IS NULL OR k.created_at < %(after_created_at)s
         OR (k.created_at = %(after_created_at)s AND k.key_id > %(after_key_id)s))
+   AND (%(status)s::text IS NULL OR %(status)s =
+        CASE WHEN k.status <> 'active' THEN 'revoked' WHEN k.expires_at <= %(now_micros)s THEN 'expired'
+             WHEN k.rolled_to IS NOT NULL THEN 'rolled' ELSE 'active' END)
+   AND (%(department)s::text IS NULL OR k.department = %(department)s)
+   AND (%(project)s::text IS NULL OR k.project = %(project)s)
+   AND (%(customer)s::text IS NULL OR k.customer = %(customer)s)
  ORDER BY k.created_at DESC, k.key_id LIMIT %(most)s;
 
 -- name: keys_named

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -68,6 +68,19 @@ class KeyChange(msgspec.Struct, frozen=True, kw_only=True):
     department: str | msgspec.UnsetType = msgspec.UNSET
     project: str | msgspec.UnsetType = msgspec.UNSET
     customer: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class KeyFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which keys to list. None: any; '' is the label of keys without one. `now_micros` decides what has expired."""
+
+    status: KeyStatus | None = None
+    department: str | None = None
+    project: str | None = None
+    customer: str | None = None
+    now_micros: int = 0
+
+
+EVERY_KEY: Final = KeyFilter()
 
 
 # ── workspaces ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,10 +252,15 @@ async def find_key(connection: Connection, key_hash: bytes) -> KeyRecord | None:
 
 
 async def list_keys(
-    connection: Connection, workspace_id: int, *, after: KeyCursor | None = None, most: int = MAX_LISTED
+    connection: Connection,
+    workspace_id: int,
+    *,
+    wanted: KeyFilter = EVERY_KEY,
+    after: KeyCursor | None = None,
+    most: int = MAX_LISTED,
 ) -> list[KeyListing]:
     """The workspace's keys, revoked ones too, the newest first; `after`: those that follow that place in the list."""
-    parameters = {
+    parameters = msgspec.structs.asdict(wanted) | {
         "workspace_id": workspace_id,
         "after_created_at": None if after is None else after.created_at,
         "after_key_id": None if after is None else after.key_id,
