@@ -80,7 +80,7 @@ class Shop:
         async with connected(self.pool) as connection:
             return await find_key(connection, key_hash)
 
-    async def _authenticate(self, headers: Headers) -> KeyRecord:
+    async def _authenticate(self, headers: Headers, peer: str | None) -> KeyRecord:
         prefix = self.settings.brand.key_prefix
         return await authenticate(headers, self.cache, key_prefix=prefix, now_micros=self.books.now)
 

@@ -22,7 +22,7 @@ async def show_balance(parts: TheParts, key: TheKey) -> BalanceShape:
     """What can be spent, what running calls hold, and how much of each limit is left."""
     now_micros = parts.clock()
     async with connected(parts.pool) as connection:
-        balance = await read_balance(connection, key.workspace_id, key.key_id, now_micros)
+        balance = await read_balance(connection, key.workspace_id, key.holder_id, now_micros)
     return _shape(parts, key, balance, now_micros)
 
 

@@ -26,7 +26,8 @@ def providers_of(parts: Parts) -> dict[str, Provide]:
         return parts
 
     async def the_key(request: AnyRequest) -> KeyRecord:
-        return await parts.authenticate(list(request.scope["headers"]))
+        peer = None if request.client is None else request.client.host
+        return await parts.authenticate(list(request.scope["headers"]), peer)
 
     def the_operator(request: AnyRequest) -> None:
         require_operator(parts.operator_token, request.headers.get("authorization", ""))

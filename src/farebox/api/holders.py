@@ -8,15 +8,17 @@ from farebox.ledger.limits import LimitHolder
 
 
 async def own_key(connection: Connection, workspace_id: int, key_id: str) -> LimitHolder:
-    """A key of the workspace. Raises Problem(`not_found`)."""
+    """Whose limits and policy are those of a key of the workspace: its own, or the first's of those that it took over
+    from. Raises Problem(`not_found`)."""
     try:
         number = read_short("key", key_id)
     except IdError:
         raise _no_key() from None
     # Zero stands for the workspace itself, which is not a key's to change.
-    if number == 0 or await read_key(connection, workspace_id, number) is None:
+    listing = await read_key(connection, workspace_id, number) if number else None
+    if listing is None:
         raise _no_key()
-    return LimitHolder(workspace_id, number)
+    return LimitHolder(workspace_id, listing.record.holder_id)
 
 
 async def any_holder(connection: Connection, workspace_id: str, key_id: str | None) -> LimitHolder:

@@ -8,18 +8,20 @@ from typing import Final
 
 import msgspec
 from litestar import get, put
+from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.params import FromPath
 
 from farebox.api.depend import AnyRequest, TheKey, TheParts
-from farebox.api.describe import ERRORS, KEYED, taking
-from farebox.api.holders import own_key
+from farebox.api.bodies import NULL, fields_of
+from farebox.api.describe import ERRORS, KEYED, MANAGED, body_schema, taking
+from farebox.api.managed import managing
 from farebox.api.parts import Parts
 from farebox.api.shapes import LimitShape, limit_shape
 from farebox.base.clock import rfc3339
 from farebox.base.errors import Problem
 from farebox.identity.authenticate import require_scope
+from farebox.identity.grants import SPANS, Wanted
 from farebox.identity.model import RateLimit
-from farebox.ledger.book import Span
 from farebox.ledger.commands import Command
 from farebox.ledger.limits import LimitChange, LimitHolder, change_limits
 from farebox.ledger.outcomes import Reason, Refusal
@@ -30,14 +32,25 @@ from farebox.storage.pool import connected
 
 # A limit nobody reaches is no limit; this keeps a typing error from becoming one.
 MAX_REQUESTS: Final = 1_000_000_000_000
-_SPANS: Final = {"day": Span.DAY, "month": Span.MONTH, "lifetime": Span.LIFETIME}
 _HALVES: Final = ("requests", "usd")
-_fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _number = msgspec.json.Decoder(int)
 
+MAX_BODY_BYTES: Final = 16_384
+
+_NULL = OpenAPIType.NULL
+_SPAN: Final = Schema(
+    type=[OpenAPIType.OBJECT, _NULL],
+    properties={
+        "requests": Schema(type=[OpenAPIType.INTEGER, _NULL], minimum=0, maximum=MAX_REQUESTS),
+        "usd": Schema(type=[OpenAPIType.STRING, OpenAPIType.NUMBER, _NULL], description="Dollars, like `5.00`"),
+    },
+    additional_properties=False,
+    description="Whole requests, and dollars as text or number; null lifts",
+)
+_LIMITS: Final = "Limits by span. A span, and a half of one, that is not named stays as it is; null lifts it."
+LIMITS_SCHEMA: Final = body_schema(_LIMITS, dict.fromkeys(SPANS, _SPAN))
 LIMITS_BODY: Final = taking(
-    "Limits by span. A span, and a half of one, that is not named stays as it is; null lifts it.",
-    dict.fromkeys(_SPANS, 'Like `{"requests": 100, "usd": "5.00"}`: whole requests, and dollars as text or number'),
+    _LIMITS, dict.fromkeys(SPANS, _SPAN), example={"day": {"requests": 100, "usd": "5.00"}, "month": None}
 )
 
 
@@ -66,7 +79,7 @@ async def show_limits(parts: TheParts, key: TheKey) -> LimitsShape:
     require_scope(key, "usage.read")
     async with connected(parts.pool) as connection:
         uses = await read_limits(
-            connection, key.workspace_id, key_ids=[key.key_id, 0], now_micros=(now_micros := parts.clock())
+            connection, key.workspace_id, key_ids=[key.holder_id, 0], now_micros=(now_micros := parts.clock())
         )
     return limits_shape(uses, now_micros, rates=key.rates)
 
@@ -75,16 +88,20 @@ async def show_limits(parts: TheParts, key: TheKey) -> LimitsShape:
     "/api/keys/{key_id:str}/limits",
     summary="Set limits of a key of this workspace",
     security=KEYED,
-    responses=ERRORS,
+    responses=MANAGED,
     operation_class=LIMITS_BODY,
+    request_max_body_size=MAX_BODY_BYTES,
 )
 async def set_key_limits(request: AnyRequest, parts: TheParts, key: TheKey, key_id: FromPath[str]) -> LimitsShape:
-    """Answers with all limits of that key. The workspace's own limits hold as well, whatever a key's are."""
+    """Answers with all limits of that key. The workspace's own limits hold as well, whatever a key's are.
+
+    No key gets a higher limit than the one that sets it has, itself included.
+    """
     require_scope(key, "keys.manage")
     changes = read_changes(await request.body())
-    async with connected(parts.pool) as connection:
-        holder = await own_key(connection, key.workspace_id, key_id)
-        return await set_limits(parts, connection, holder, changes)
+    async with managing(parts, key) as manager:
+        target, _ = await manager.find_holder(key_id, Wanted(limits=tuple(changes)))
+        return await set_limits(parts, manager.connection, target.holder, changes)
 
 
 async def set_limits(
@@ -106,12 +123,13 @@ def limits_shape(uses: Sequence[LimitUse], now_micros: int, *, rates: Sequence[R
     """Limits as the API shows them."""
     return LimitsShape(
         data=[limit_shape(state) for state in limit_states(uses, now_micros)],
-        rates=[_rate_shape(rate) for rate in rates if not rate.limits_nothing],
+        rates=[rate_shape(rate) for rate in rates if not rate.limits_nothing],
         as_of=rfc3339(now_micros),
     )
 
 
-def _rate_shape(rate: RateLimit) -> RateShape:
+def rate_shape(rate: RateLimit) -> RateShape:
+    """A rate limit as the API shows it."""
     return RateShape(
         on="key" if rate.key_id else "workspace",
         model=rate.model_id or None,
@@ -121,36 +139,29 @@ def _rate_shape(rate: RateLimit) -> RateShape:
     )
 
 
-def read_changes(body: bytes) -> list[LimitChange]:
-    """`{"day": {"requests": 100, "usd": "5.00"}}`. Raises Problem(`invalid_request`) with `param`."""
-    spans = _object(body, "limits", tuple(_SPANS))
+def read_changes(body: bytes, *, within: str = "") -> list[LimitChange]:
+    """`{"day": {"requests": 100, "usd": "5.00"}}`. `within` stands before the names of spans in `param`.
+
+    Raises Problem(`invalid_request`) with `param`.
+    """
+    spans = fields_of(body, tuple(SPANS), what="limits", within=within or "limits.")
     if not spans:
-        raise _refuse("limits", f"names no limit; name any of {', '.join(_SPANS)}")
+        raise _refuse("limits", f"names no limit; name any of {', '.join(SPANS)}")
     changes = []
     for name, raw in spans.items():
-        if raw == b"null":
-            changes.append(LimitChange(_SPANS[name], None, None))
+        if raw == NULL:
+            changes.append(LimitChange(SPANS[name], None, None))
             continue
-        halves = _object(raw, name, _HALVES)
-        requests = _requests(halves["requests"], f"{name}.requests") if "requests" in halves else msgspec.UNSET
-        nanos = _dollars(halves["usd"], f"{name}.usd") if "usd" in halves else msgspec.UNSET
-        changes.append(LimitChange(_SPANS[name], requests, nanos))
+        param = f"{within}{name}"
+        halves = fields_of(raw, _HALVES, what=param, within=f"{param}.")
+        requests = _requests(halves["requests"], f"{param}.requests") if "requests" in halves else msgspec.UNSET
+        nanos = _dollars(halves["usd"], f"{param}.usd") if "usd" in halves else msgspec.UNSET
+        changes.append(LimitChange(SPANS[name], requests, nanos))
     return changes
 
 
-def _object(raw: bytes, param: str, known: tuple[str, ...]) -> dict[str, bytes]:
-    try:
-        fields = _fields.decode(raw)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise _refuse(param, f"is not a JSON object; its fields are {', '.join(known)}") from None
-    for name in fields:
-        if name not in known:
-            raise _refuse(f"{param}.{name[:40]}", f"is not known; known are {', '.join(known)}")
-    return {name: bytes(value) for name, value in fields.items()}
-
-
 def _requests(raw: bytes, param: str) -> int | None:
-    if raw == b"null":
+    if raw == NULL:
         return None
     try:
         count = _number.decode(raw)
@@ -162,7 +173,7 @@ def _requests(raw: bytes, param: str) -> int | None:
 
 
 def _dollars(raw: bytes, param: str) -> int | None:
-    return None if raw == b"null" else read_dollars(raw, param=param)
+    return None if raw == NULL else read_dollars(raw, param=param)
 
 
 def _refuse(param: str, message: str) -> Problem:

@@ -19,6 +19,7 @@ from farebox.routing.router import Router
 from farebox.storage.pool import Pool
 
 Headers = list[tuple[bytes, bytes]]
+Authenticate = Callable[[Headers, str | None], Awaitable[KeyRecord]]
 EstimateCall = Callable[[KeyRecord, str, bytes, Headers], Awaitable[Estimate]]
 """What a call would cost: the key, one of `routing.estimate.SURFACES`, the body and ASGI's headers. Raises Problem."""
 
@@ -35,14 +36,14 @@ class HealthCheck(NamedTuple):
 class Parts:
     """Everything the API needs, and nothing that it makes itself.
 
-    `authenticate` takes ASGI's headers and raises Problem. `health` tells what only the process knows (change feed,
-    ledger); database, schema and catalog are looked at by the API itself. `router` is the one that routes calls,
-    `submit` sends a command to the ledger. Without webhooks there is no `webhook_secret`; without
-    `operator_token` there is nothing under `/api/operator`.
+    `authenticate` takes ASGI's headers and the socket's other end, and raises Problem. `health` tells what only the
+    process knows (change feed, ledger); database, schema and catalog are looked at by the API itself. `router` is the
+    one that routes calls, `submit` sends a command to the ledger. Without webhooks there is no `webhook_secret`;
+    without `operator_token` there is nothing under `/api/operator`.
     """
 
     pool: Pool
-    authenticate: Callable[[Headers], Awaitable[KeyRecord]]
+    authenticate: Authenticate
     catalog: Callable[[], Catalog]
     router: Router
     estimate: EstimateCall

@@ -85,6 +85,7 @@ CATALOGUE: Mapping[str, Entry] = {
     "exceeds_own_key": Entry(
         403, _C, False, "Ask for no more than the managing key has itself, or use a key that has it."
     ),
+    "address_not_allowed": Entry(403, _C, False, "Call from an address that this key allows, or use another key."),
     "model_not_found": Entry(404, _C, False, "List the models of this key with GET /v1/models."),
     "not_found": Entry(404, _C, False, "Check the address and the id."),
     "method_not_allowed": Entry(405, _C, False, "Use the method named in the Allow header."),

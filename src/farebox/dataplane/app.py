@@ -49,6 +49,11 @@ def surface_of(path: str, headers: Headers) -> Surface:
     return MESSAGES if asks_anthropic else CHAT
 
 
+def _peer_of(scope: Scope) -> str | None:
+    client = scope.get("client")
+    return client[0] if client else None
+
+
 class Dataplane:
     """Answers `/v1/…`."""
 
@@ -62,7 +67,9 @@ class Dataplane:
         headers: Pairs = id_headers(call_id)
         path = scope["path"].removeprefix("/v1").rstrip("/") or "/"
         try:
-            exchange = Exchange(scope["headers"], scope["query_string"].decode("latin-1"), receive, send)
+            exchange = Exchange(
+                scope["headers"], scope["query_string"].decode("latin-1"), receive, send, peer=_peer_of(scope)
+            )
             await self._serve(path, scope["method"], exchange, call_id)
             return
         except ClientLeft:

@@ -17,12 +17,14 @@ Pairs = Sequence[tuple[bytes, bytes]]
 
 
 class Exchange(NamedTuple):
-    """One request on its ASGI connection. `query` is the query string as it came."""
+    """One request on its ASGI connection. `query` is the query string as it came; `peer` the socket's other end, None
+    where that has no address."""
 
     headers: Headers
     query: str
     receive: Receive
     send: Send
+    peer: str | None = None
 
 
 def header(headers: Headers, name: bytes) -> bytes | None:

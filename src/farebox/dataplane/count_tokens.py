@@ -37,7 +37,7 @@ TOKENS_PER_MEDIA_PART = 1_500
 
 async def count_tokens(parts: Parts, exchange: Exchange, call_id: UUID) -> None:
     """Serve one request. Raises Problem before anything was sent."""
-    key = await parts.authenticate(exchange.headers)
+    key = await parts.authenticate(exchange.headers, exchange.peer)
     require_scope(key, MESSAGES.scope)
     body = await read_body(exchange.receive, exchange.headers, parts.bounds)
     request = with_forwarded(MESSAGES, read_count_request(body), exchange)

@@ -69,7 +69,7 @@ def as_anthropic(model: Model, fields: dict[str, object]) -> dict[str, object]:
 
 async def list_models(parts: Parts, exchange: Exchange) -> tuple[bytes, Pairs]:
     """The list for this key, and the headers that go with it."""
-    key = await parts.authenticate(exchange.headers)
+    key = await parts.authenticate(exchange.headers, exchange.peer)
     require_scope(key, SCOPE)
     catalog = parts.catalog()
     models = [model for model in catalog.models.values() if visible(model, key)]
@@ -118,7 +118,7 @@ def _limit_of(query: dict[str, list[str]]) -> int:
 
 async def show_model(parts: Parts, exchange: Exchange, model_id: str) -> bytes:
     """One model. Raises Problem `model_not_found`."""
-    key = await parts.authenticate(exchange.headers)
+    key = await parts.authenticate(exchange.headers, exchange.peer)
     require_scope(key, SCOPE)
     catalog = parts.catalog()
     model = catalog.model(model_id)

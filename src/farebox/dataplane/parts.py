@@ -29,6 +29,8 @@ Headers = list[tuple[bytes, bytes]]
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+Authenticate = Callable[[Headers, str | None], Awaitable[KeyRecord]]
+"""The key of a request, by its headers and the socket's other end (None: it has no address). Raises Problem."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,7 @@ class Parts:
     clock: Clock
     owner_id: int
     low_balance_nanos: int
-    authenticate: Callable[[Headers], Awaitable[KeyRecord]]
+    authenticate: Authenticate
     catalog: Callable[[], Catalog]
     accounts: Accounts
     routing: Routing

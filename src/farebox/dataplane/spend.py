@@ -44,7 +44,7 @@ from farebox.identity.authenticate import require_scope
 async def serve_text(parts: Parts, surface: Surface, exchange: Exchange, call_id: UUID) -> None:
     """Serve one request of a text dialect. Raises Problem and Refused before anything was sent."""
     started_at = parts.clock()
-    key = await parts.authenticate(exchange.headers)
+    key = await parts.authenticate(exchange.headers, exchange.peer)
     require_scope(key, surface.scope)
     body = await read_body(exchange.receive, exchange.headers, parts.bounds)
     admission, sending = await read_text_call(parts, surface, key, body, exchange=exchange)

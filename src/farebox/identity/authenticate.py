@@ -1,7 +1,8 @@
 """From a request's headers to the key that pays for it. No message ever has any part of the key in it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from farebox.base.addresses import Address, Network, client_address, within
 from farebox.base.clock import rfc3339
 from farebox.base.errors import Problem
 from farebox.identity.cache import KeyCache, Miss
@@ -35,12 +36,19 @@ def credential_of(headers: Iterable[tuple[bytes, bytes]]) -> str:
 
 
 async def authenticate(
-    headers: Iterable[tuple[bytes, bytes]], cache: KeyCache, *, key_prefix: str, now_micros: int
+    headers: Sequence[tuple[bytes, bytes]],
+    cache: KeyCache,
+    *,
+    key_prefix: str,
+    now_micros: int,
+    peer: str | None = None,
+    trusted: Sequence[Network] = (),
 ) -> KeyRecord:
-    """The key of a request, usable at that moment.
+    """The key of a request, usable at that moment and from there.
 
-    Raises Problem: missing_api_key, invalid_api_key (`facts["reason"]`: malformed, unknown, expired or revoked),
-    capacity_exhausted, database_unavailable.
+    `peer`: the socket's other end, None where that has no address; `trusted`: the proxies whose X-Forwarded-For is
+    believed. Raises Problem: missing_api_key, invalid_api_key (`facts["reason"]`: malformed, unknown, expired or
+    revoked), address_not_allowed, capacity_exhausted, database_unavailable.
     """
     try:
         key_hash = read_secret(key_prefix, credential_of(headers))
@@ -53,7 +61,20 @@ async def authenticate(
         except DatabaseUnavailable:
             message = "The key cannot be checked: the database is not available."
             raise Problem("database_unavailable", message, retry_after_seconds=1) from None
-    return _usable(found, now_micros)
+    key = _usable(found, now_micros)
+    if key.ip_allow is not None:
+        forwarded = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
+        _require_address(key.ip_allow, client_address(peer, forwarded, trusted))
+    return key
+
+
+def _require_address(allowed: Sequence[Network], address: Address | None) -> None:
+    """Raises Problem. Which addresses are allowed is told to nobody who may have found the key."""
+    if address is None:
+        message = "This key may be used from some addresses only, and the address of this request is not known."
+        raise Problem("address_not_allowed", message)
+    if not within(address, allowed):
+        raise Problem("address_not_allowed", f"This key may not be used from the address {address}.")
 
 
 def _usable(key: KeyRecord | None, now_micros: int) -> KeyRecord:

@@ -318,6 +318,14 @@ async def revoke_key_by_id(
     return await read_key(connection, workspace_id, key_id)
 
 
+async def write_uses(connection: Connection, uses: Sequence[tuple[int, int, int]]) -> None:
+    """Store when keys were last used: workspace, key, moment. An earlier moment than the stored one changes nothing;
+    nothing is announced."""
+    workspace_ids, key_ids, moments = (list(column) for column in zip(*uses, strict=True))
+    parameters = {"workspace_ids": workspace_ids, "key_ids": key_ids, "moments": moments}
+    await connection.execute(_QUERIES["note_uses"], parameters)
+
+
 async def revoke_key(
     connection: Connection, text: str, *, key_prefix: str, now_micros: int, workspace_id: int | None = None
 ) -> KeyListing:

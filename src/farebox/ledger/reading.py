@@ -91,7 +91,6 @@ async def read_open_holds(
     id_range: tuple[UUID, UUID],
     states: list[int],
     most: int,
-    key_id: int | None = None,
 ) -> list[HoldRow]:
     """Open holds in those states whose id is at least the first and below the second of `id_range`, newest first."""
     from_id, before_id = id_range
@@ -101,7 +100,6 @@ async def read_open_holds(
         "before_id": before_id,
         "states": states,
         "most": most,
-        "key_id": key_id,
     }
     cursor = await connection.execute(_READS["open_holds"], parameters)
     return [HoldRow(*row) for row in await cursor.fetchall()]

@@ -9,7 +9,7 @@ WITH open AS MATERIALIZED (
       FROM ledger_hold WHERE workspace_id = %(workspace_id)s AND state IN (1, 2, 5)
 )
 SELECT * FROM open
- WHERE hold_id >= %(from_id)s AND hold_id < %(before_id)s AND (%(key_id)s::bigint IS NULL OR key_id = %(key_id)s)
+ WHERE hold_id >= %(from_id)s AND hold_id < %(before_id)s
    AND state = ANY (%(states)s)
  ORDER BY hold_id DESC LIMIT %(most)s;
 

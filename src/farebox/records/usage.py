@@ -167,9 +167,7 @@ async def _open_holds(
     connection: Connection, workspace_id: int, wanted: UsageFilter, *, id_range: tuple[UUID, UUID], most: int
 ) -> list[HoldRow]:
     states = [int(state) for state, status in STATUS_OF_HOLD.items() if wanted.status in (None, status)]
-    return await read_open_holds(
-        connection, workspace_id, id_range=id_range, states=states, most=most, key_id=wanted.key_id
-    )
+    return await read_open_holds(connection, workspace_id, id_range=id_range, states=states, most=most)
 
 
 def item_of_call(row: CallRow) -> CallItem:
@@ -198,7 +196,8 @@ def item_of_hold(hold: HoldRow) -> CallItem:
     memo = read_memo(hold.memo)
     return CallItem(
         call_id=hold.hold_id,
-        key_id=hold.key_id,
+        # The hold's own is the one whose limits count it.
+        key_id=memo.key_id or hold.key_id,
         model_id=memo.model_id,
         dialect=memo.dialect,
         streamed=memo.streamed,

@@ -34,6 +34,7 @@ from farebox.identity.authenticate import authenticate
 from farebox.identity.cache import KeyCache
 from farebox.identity.model import KeyRecord
 from farebox.identity.store import find_key
+from farebox.identity.uses import KeyUses
 from farebox.ledger.batcher import Batcher
 from farebox.ledger.owners import QUERIES
 from farebox.providers.accounts import Accounts, Sandbox
@@ -46,7 +47,7 @@ from farebox.routing.estimate import Estimate
 from farebox.storage.changes import ChangeFeed
 from farebox.storage.pool import Pool, PoolBounds, connected, open_pool
 from farebox.wiring.routing import RoutingParts
-from farebox.wiring.settings import Boot, Settings, operator_token_of, webhook_secret_of
+from farebox.wiring.settings import Boot, Settings, operator_token_of, trusted_proxies_of, webhook_secret_of
 
 # Reads of one worker at once (key lookups, the API); the ledger has a connection of its own.
 POOL_BOUNDS = PoolBounds(min_size=1, max_size=8)
@@ -106,16 +107,23 @@ class Running:
             accounts=self.accounts,
             alive=lambda: self.ledger.connected,
         )
+        self.uses = KeyUses(lambda: connected(pool), self.clock)
+        self._trusted_proxies = trusted_proxies_of(settings)
         self._refreshes: set[asyncio.Task[Any]] = set()
 
     async def _find_key(self, key_hash: bytes) -> KeyRecord | None:
         async with connected(self.pool) as connection:
             return await find_key(connection, key_hash)
 
-    async def authenticate(self, headers: Headers) -> KeyRecord:
-        """The key of a request. Raises Problem."""
+    async def authenticate(self, headers: Headers, peer: str | None) -> KeyRecord:
+        """The key of a request; `peer` is the socket's other end. Raises Problem."""
         prefix = self.settings.brand.key_prefix
-        return await authenticate(headers, self.keys, key_prefix=prefix, now_micros=self.clock())
+        now_micros = self.clock()
+        key = await authenticate(
+            headers, self.keys, key_prefix=prefix, now_micros=now_micros, peer=peer, trusted=self._trusted_proxies
+        )
+        self.uses.note(key, now_micros)
+        return key
 
     def _changed(self, topic: str, subject: str) -> None:
         if topic == "key":
@@ -299,6 +307,8 @@ async def running(
         await parts.refresh_pools()
         parts.feed.start()
         stack.push_async_callback(parts.feed.stop)
+        stack.push_async_callback(parts.uses.stop)
+        parts.uses.start()
         parts.streams.start()
         stack.push_async_callback(parts.streams.stop)
         yield parts

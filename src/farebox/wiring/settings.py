@@ -15,6 +15,7 @@ from typing import Final, Literal, get_args
 import msgspec
 
 import farebox
+from farebox.base.addresses import Network, read_network
 from farebox.base.brand import Brand
 from farebox.base.errors import OperatorError
 from farebox.base.limits import (
@@ -40,6 +41,7 @@ MAX_FILE_BYTES: Final = 1_000_000
 MAX_PORT: Final = 65_535
 MAX_WORKERS: Final = 256  # far above the cores of any machine this runs on; a typing error, then
 MAX_READINESS_ITEMS: Final = 100
+MAX_TRUSTED_PROXIES: Final = 100  # a request of a key with an address list looks through all of them
 # Waits and sizes beyond these are typing errors, not wishes.
 MAX_SECONDS: Final = 31 * 86_400
 MAX_COUNT: Final = 1 << 40
@@ -95,6 +97,9 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     idle_connection_seconds: float = 75.0
     # Connections of one worker; beyond it new ones get 503.
     max_connections: int = 10_000
+    # Networks in CIDR notation whose X-Forwarded-For is believed: those of the proxies in front. Without any, the
+    # other end of the connection is the client.
+    trusted_proxies: tuple[str, ...] = ()
 
 
 ReadinessState = Literal["live", "operator_action_needed", "third_party_blocked", "disabled_safely"]
@@ -231,6 +236,11 @@ def operator_token_of(settings: Settings) -> str | None:
     return token
 
 
+def trusted_proxies_of(settings: Settings) -> tuple[Network, ...]:
+    """The proxies whose X-Forwarded-For is believed."""
+    return tuple(read_network(text) for text in settings.server.trusted_proxies)
+
+
 def refuse_weak_secrets(settings: Settings) -> None:
     """Raise OperatorError for a secret that is needed and missing, or could be guessed: before anything is started."""
     webhook_secret_of(settings)
@@ -278,9 +288,24 @@ def _sections(document: Table, place: Place) -> dict[str, msgspec.Struct]:
         _check_section_keys(table, struct, here)
         found[name] = _convert(table, struct, here)
         _check_numbers(found[name], here)
+    _check_proxies(found["server"], place.at("server"))
     _check_brand(table_at(document, "brand", place), found["brand"], place.at("brand"))
     _check_new_workspace(found["new_workspace"], place.at("new_workspace"))
     return found
+
+
+def _check_proxies(server: msgspec.Struct, place: Place) -> None:
+    assert isinstance(server, Server)
+    here = place.at("trusted_proxies")
+    if len(server.trusted_proxies) > MAX_TRUSTED_PROXIES:
+        raise here.error(f"has more than {MAX_TRUSTED_PROXIES} networks", "Name the networks that they are in.")
+    for text in server.trusted_proxies:
+        try:
+            network = read_network(text)
+        except ValueError as error:
+            raise here.error(str(error), 'Write networks like ["10.0.0.0/8"].') from error
+        if network.prefixlen == 0:
+            raise here.error(f"{text!r} is everybody", "Name the proxies; whoever is believed can be anybody.")
 
 
 def _check_section_keys(table: Table, struct: type[msgspec.Struct], place: Place) -> None:

@@ -124,7 +124,7 @@ def _config(app: App, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         date_header=True,
-        # Nothing depends on a client's address, so nobody's forwarded headers are believed.
+        # Whose forwarded headers are believed is decided where a key is: see base/addresses.py.
         proxy_headers=False,
         backlog=LISTEN_BACKLOG,
         limit_concurrency=server.max_connections,

@@ -111,7 +111,7 @@ def _after(video_id: str | None) -> UUID | None:
 
 async def key_for_videos(parts: Parts, exchange: Exchange) -> KeyRecord:
     """The key of a request about jobs: any of the workspace's that has the scope. Raises Problem."""
-    key = await parts.authenticate(exchange.headers)
+    key = await parts.authenticate(exchange.headers, exchange.peer)
     require_scope(key, SCOPE)
     return key
 

@@ -64,7 +64,7 @@ _log = structlog.get_logger(__name__)
 async def submit_video(parts: Parts, exchange: Exchange, call_id: UUID) -> None:
     """Serve `POST /v1/videos`. Raises Problem and Refused before anything was sent."""
     started_at = parts.clock()
-    key = await parts.authenticate(exchange.headers)
+    key = await parts.authenticate(exchange.headers, exchange.peer)
     require_scope(key, SCOPE)
     body = await read_body(exchange.receive, exchange.headers, parts.bounds)
     content_type = (header(exchange.headers, b"content-type") or b"application/json").decode("latin-1")

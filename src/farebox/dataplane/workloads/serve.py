@@ -101,7 +101,7 @@ async def serve_workload(parts: Parts, path: str, exchange: Exchange, call_id: U
     """Serve one request. Raises Problem and Refused before anything was sent."""
     workload = WORKLOADS[path]
     started_at = parts.clock()
-    key = await parts.authenticate(exchange.headers)
+    key = await parts.authenticate(exchange.headers, exchange.peer)
     _require_scope(key, workload)
     job, claimed, wanted = await _read(parts, workload, exchange)
     admission = _admit(parts, key, workload, job=job, wanted=wanted)

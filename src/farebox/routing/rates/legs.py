@@ -56,7 +56,7 @@ def bounds_of(key: KeyRecord, model_id: str, defaults: RateLimits) -> list[Bound
     if not any(limit.key_id and not limit.model_id for limit in limits):
         limits.append(
             RateLimit(
-                key.key_id, "", defaults.requests_per_minute, defaults.tokens_per_minute, defaults.concurrent_calls
+                key.holder_id, "", defaults.requests_per_minute, defaults.tokens_per_minute, defaults.concurrent_calls
             )
         )
     found = [bound for limit in limits for bound in _bounds(key.workspace_id, limit)]
