@@ -11,8 +11,8 @@ from litestar import get, put
 from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.params import FromPath
 
-from farebox.api.depend import AnyRequest, TheKey, TheParts
 from farebox.api.bodies import NULL, fields_of
+from farebox.api.depend import AnyRequest, TheKey, TheParts
 from farebox.api.describe import ERRORS, KEYED, MANAGED, body_schema, taking
 from farebox.api.managed import managing
 from farebox.api.parts import Parts

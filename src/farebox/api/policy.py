@@ -56,7 +56,7 @@ async def show_policy(parts: TheParts, key: TheKey) -> PolicyShape:
     """The policy that calls by this key have, and its parts."""
     require_scope(key, "usage.read")
     async with connected(parts.pool) as connection:
-        return await policy_shape(connection, LimitHolder(key.workspace_id, key.holder_id))
+        return await policy_shape(connection, LimitHolder(key.workspace_id, key.holder_id), key_id=key.key_id)
 
 
 @put(

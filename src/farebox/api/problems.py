@@ -15,7 +15,7 @@ from farebox.web.errors import problem_body, problem_headers
 AnyRequest = Request[Any, Any, Any]
 
 _log = structlog.get_logger(__name__)
-_METHODS = ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS")
+_METHODS = ("GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS")
 _CODES = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 
 
@@ -46,6 +46,7 @@ def _on_http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     code = _CODES.get(error.status_code, "invalid_request")
     messages = {
         "not_found": "There is nothing at this address.",
+        "request_too_large": "The body is larger than anything that is read here.",
         "method_not_allowed": f"This address does not know the method {request.scope['method']}.",
     }
     response = _render(request, Problem(code, messages.get(code, "The request cannot be read.")))
