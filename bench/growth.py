@@ -9,15 +9,17 @@ import psycopg
 import uvloop
 from psycopg.conninfo import make_conninfo
 
-from bench.books import run_pairs, working_ledger
+from bench.books import clock, run_pairs, working_ledger
 from bench.grown import grow, receipt_rider
 from bench.ledger import disk_database
 from bench.load import percentile_ms
 from bench.processes import Cpu, cpu_of_tree
 from bench.report import Report, middle, number, times
 from bench.run import Run
+from farebox.base.clock import day_of
 from farebox.base.ids import random_id, uuid7_floor
 from farebox.ledger.verify import verify
+from farebox.records.key_usage import read_key_usage, verify_usage
 from farebox.records.page import DEFAULT_PAGE, FIRST_PAGE, Cursor
 from farebox.records.usage import UsageFilter, read_usage
 from farebox.storage.pool import PoolBounds, connected, open_pool
@@ -45,10 +47,15 @@ async def _page_of_nothing(connection: "psycopg.AsyncConnection[tuple[object, ..
     return await read_usage(connection, workspace_id, wanted, cursor=FIRST_PAGE, page=DEFAULT_PAGE)
 
 
+async def _use_of_keys(connection: "psycopg.AsyncConnection[tuple[object, ...]]", workspace_id: int) -> object:
+    return await read_key_usage(connection, workspace_id, today_day=day_of(clock()))
+
+
 _READS: dict[str, Read] = {
     "usage, newest page, ms": _first_page,
     "usage, page of a month ago, ms": _page_in_the_middle,
     "usage, page with a filter that matches nothing, ms": _page_of_nothing,
+    "use of all keys, ms": _use_of_keys,
 }
 
 
@@ -107,7 +114,7 @@ async def _round(size: _Size) -> None:
 async def _verify(size: _Size) -> None:
     """The rows that were written by hand are those that the ledger would have written."""
     async with await psycopg.AsyncConnection.connect(size.dsn, autocommit=True) as connection:
-        size.breaches = len((await verify(connection)).breaches)
+        size.breaches = len((await verify(connection)).breaches) + len(await verify_usage(connection))
 
 
 def _report(sizes: list[_Size]) -> Report:

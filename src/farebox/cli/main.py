@@ -2,7 +2,7 @@
 
 import typer
 
-from farebox.cli import customers, pools, providers, rates, routing, running
+from farebox.cli import customers, key_usage, pools, providers, rates, routing, running
 from farebox.wiring.logs import log_to_stderr
 
 _HELP = "Farebox: a self-hostable, prepaid gateway for AI models. Start with `farebox demo`."
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 running.add_to(app)
 customers.add_to(app)
+key_usage.add_to(customers.key_app)
 providers.add_to(app)
 pools.add_to(app)
 rates.add_to(app)

@@ -1,7 +1,7 @@
 -- Named queries of the records. All but `record_call` are reads, off the path of a call.
 
 -- name: record_call
--- Rides in the ledger's transaction. $1: a JSON array of rows.
+-- Rides in the ledger's transaction. $1: a JSON array of rows. A trigger adds them to `usage_day` in this statement.
 INSERT INTO call (workspace_id, call_id, key_id, model_id, route_id, provider_id, dialect, streamed, status, rule, evidence,
                   error_code, price_version, service_tier, input_tokens, cached_input_tokens, cache_write_5m_tokens,
                   cache_write_1h_tokens, output_tokens, reasoning_tokens, requests, held_nanos, charge_nanos,

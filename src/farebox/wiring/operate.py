@@ -28,6 +28,7 @@ from farebox.ledger.outcomes import Answer, Reason, Refusal
 from farebox.ledger.reading import LimitUse, read_limits
 from farebox.ledger.verify import Report, verify
 from farebox.records.balance import Balance, read_balance
+from farebox.records.key_usage import verify_usage
 from farebox.records.receipt import Receipt, read_receipt
 from farebox.storage.pool import mapped_errors
 from farebox.storage.queries import load_queries
@@ -418,6 +419,8 @@ async def find_receipt(dsn: str, call: str) -> Receipt:
 
 
 async def verify_ledger(dsn: str) -> Report:
-    """Prove every invariant from the rows; the gateway may go on meanwhile."""
+    """Prove every invariant from the rows, and the sums of use from the receipts; the gateway may go on meanwhile."""
     async with connected(dsn) as connection:
-        return await verify(connection)
+        report = await verify(connection)
+        breaches = await verify_usage(connection)
+    return report._replace(breaches=[*report.breaches, *breaches], checks=report.checks + 1)
