@@ -234,14 +234,15 @@ class Shop:
         await self.house.control("DELETE", "calls")
         return {call["account"].removeprefix(f"{self.name}-") for call in found}
 
-    def in_use(self) -> int:
-        """Seats that calls have at this provider, over all workers."""
-        return sum(
-            lease.in_use
-            for worker in self.house.gateway.workers
-            for lease in worker.parts.seats._lessor.leases()
-            if lease.resource.startswith(f"pool:{self.name}:")
-        )
+    async def shared_out(self, capacity: int) -> None:
+        """Wait until the workers have shared a new limit of the pool `default` among them."""
+        resource = f"pool:{self.name}:{DEFAULT_POOL}"
+
+        def usable() -> int:
+            leases = [lease for at in self.house.gateway.workers for lease in at.parts.seats._lessor.leases()]
+            return sum(lease.usable for lease in leases if lease.resource == resource)
+
+        await until(lambda: usable() <= capacity)
 
 
 class House:

@@ -91,6 +91,7 @@ async def test_a_limit_that_is_lowered_ends_no_call_and_lets_none_in_before_ther
     await answered(running)
     await shop.change(key, max_concurrent=2)
     await shop.known()
+    await shop.shared_out(2)
     waiting = [OpenCall(customer, model=shop.model, worker=number % 2) for number in range(2)]
     await end(running[:4])
     await shop.sees("one", 2)

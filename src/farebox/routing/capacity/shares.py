@@ -40,8 +40,9 @@ class Need(NamedTuple):
 
     @property
     def wanted(self) -> int:
-        """Units that it has a right to ask for."""
-        return self.in_use - self.borrowed + self.waiting
+        """Units that it asks for: those used by right and those waited for. Who waits has nothing of a unit that is
+        lent, so then these count too, or an idle one elsewhere would never come here."""
+        return self.in_use + self.waiting - (0 if self.waiting else self.borrowed)
 
 
 class Share(NamedTuple):
@@ -67,7 +68,7 @@ def share(capacity: int, others: Sequence[Row], need: Need, *, owner_id: int, tu
     contended = any(row.short for row in others)
     if contended:
         wants = {row.owner_id: row.wanted for row in others} | {owner_id: need.wanted}
-        usable = entitled(capacity, wants, owner_id, turn) + need.borrowed
+        usable = entitled(capacity, wants, owner_id, turn) + (0 if need.waiting else need.borrowed)
     else:
         usable = min(capacity, need.in_use + need.waiting + need.spare)
     usable = min(usable, free)
