@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from farebox.base.money import NANOS_PER_USD
 from farebox.ledger.book import Span
-from farebox.wiring import operate
+from farebox.wiring import keys, operate
 from farebox.wiring.arguments import WantedLimit
 from tests.crash.client import Client, Told
 
@@ -48,9 +48,8 @@ async def new_customer(dsn: str, number: int) -> Customer:
             dsn, workspace.workspace_id, key=None, span=span, requests=str(MANY), usd=str(MANY // 1_000)
         )
     limits = [WantedLimit(Span.LIFETIME, MANY, None)]
-    key = await operate.create_key(
-        dsn, workspace.workspace_id, operate.KeyWish(name="load", limits=limits), key_prefix="fbx_"
-    )
+    wish_for_key = keys.KeyWish(name="load", limits=limits)
+    key = await keys.create_key(dsn, workspace.workspace_id, wish_for_key, key_prefix="fbx_")
     return Customer(number, workspace.workspace_id, key.api_key)
 
 

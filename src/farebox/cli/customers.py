@@ -1,4 +1,4 @@
-"""Commands about customers: workspaces, their money, limits and keys, and the receipt of a call."""
+"""Commands about customers: workspaces, their money and limits, and the receipt of a call."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from farebox.base.clock import monotone_clock
 from farebox.cli.running import settings_for
-from farebox.cli.show import Config, Json, as_json, command, line, out, quiet_progress, rows
+from farebox.cli.show import Config, Json, as_json, command, line, quiet_progress, rows
 from farebox.identity.model import Status
 from farebox.wiring import operate
 from farebox.wiring.arguments import read_future, read_limits, read_span, read_usd
@@ -20,7 +20,6 @@ from farebox.wiring.receipts import ReceiptView, receipt_view
 
 workspace_app = typer.Typer(help="Customer accounts.", no_args_is_help=True)
 limit_app = typer.Typer(help="What a workspace or a key may use per day, month or lifetime.", no_args_is_help=True)
-key_app = typer.Typer(help="API keys.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(metavar="WORKSPACE", help="The workspace's id or name.")]
 R = TypeVar("R")
@@ -33,16 +32,7 @@ _WORKSPACE_COLUMNS = (
     ("available $", "available_usd"),
     ("held $", "held_usd"),
 )
-_KEY_COLUMNS = (
-    ("id", "key_id"),
-    ("name", "name"),
-    ("prefix", "prefix"),
-    ("status", "status"),
-    ("models", "models"),
-    ("expires", "expires_at"),
-    ("revoked", "revoked_at"),
-)
-_LIMIT_COLUMNS = (
+LIMIT_COLUMNS = (
     ("holder", "holder"),
     ("per", "per"),
     ("requests", "max_requests"),
@@ -57,11 +47,10 @@ def add_to(app: typer.Typer) -> None:
     workspace_app.add_typer(limit_app, name="limit")
     app.add_typer(workspace_app, name="workspace")
     app.command(context_settings={"ignore_unknown_options": True})(credit)
-    app.add_typer(key_app, name="key")
     app.command()(receipt)
 
 
-def _with_database(config: Path | None, use: Callable[[str], Coroutine[Any, Any, R]]) -> R:
+def with_database(config: Path | None, use: Callable[[str], Coroutine[Any, Any, R]]) -> R:
     """The command's result, on the database that runs or on one that runs for as long as the command."""
     with ready_database(settings_for(config), role="guest", report=quiet_progress) as database:
         return asyncio.run(use(database.dsn))
@@ -74,7 +63,7 @@ def create_workspace(
 ) -> None:
     """Open a workspace with an empty balance, and the limits that `new_workspace` in farebox.toml says."""
     limits = read_limits(settings_for(config).new_workspace.limits)
-    view = _with_database(config, lambda dsn: operate.create_workspace(dsn, name, limits=limits))
+    view = with_database(config, lambda dsn: operate.create_workspace(dsn, name, limits=limits))
     as_json(view) if json else line(f"workspace {escape(view.name)} is {view.workspace_id}")
 
 
@@ -82,7 +71,7 @@ def create_workspace(
 @command
 def list_workspaces(config: Config = None, json: Json = False) -> None:
     """Show all workspaces with their balances, the newest first."""
-    views = _with_database(config, operate.list_workspaces)
+    views = with_database(config, operate.list_workspaces)
     as_json(views) if json else rows(views, _WORKSPACE_COLUMNS, none="there is no workspace yet")
 
 
@@ -101,7 +90,7 @@ def activate(workspace: Name, config: Config = None, json: Json = False) -> None
 
 
 def _set_status(workspace: str, status: Status, config: Path | None, *, json: bool) -> None:
-    view = _with_database(config, lambda dsn: operate.set_workspace_status(dsn, workspace, status))
+    view = with_database(config, lambda dsn: operate.set_workspace_status(dsn, workspace, status))
     as_json(view) if json else line(f"workspace {escape(view.name)} is {view.status}")
 
 
@@ -119,18 +108,18 @@ def set_limit(
 ) -> None:
     """Set, change or lift a limit; what is not named stays as it is."""
     span = read_span(per)
-    views = _with_database(
+    views = with_database(
         config, lambda dsn: operate.set_limit(dsn, workspace, key=key, span=span, requests=requests, usd=usd)
     )
-    as_json(views) if json else rows(views, _LIMIT_COLUMNS, none="no limit is left")
+    as_json(views) if json else rows(views, LIMIT_COLUMNS, none="no limit is left")
 
 
 @limit_app.command("list")
 @command
 def list_limits(workspace: Name, config: Config = None, json: Json = False) -> None:
     """Show the limits of a workspace and of its keys, and what is used of them."""
-    views = _with_database(config, lambda dsn: operate.list_limits(dsn, workspace))
-    as_json(views) if json else rows(views, _LIMIT_COLUMNS, none="there is no limit")
+    views = with_database(config, lambda dsn: operate.list_limits(dsn, workspace))
+    as_json(views) if json else rows(views, LIMIT_COLUMNS, none="there is no limit")
 
 
 @command
@@ -159,7 +148,7 @@ def credit(
         expires_at_micros=read_future(expires, monotone_clock()()),
         command_id=command_id,
     )
-    view = _with_database(config, lambda dsn: operate.credit(dsn, workspace, wish))
+    view = with_database(config, lambda dsn: operate.credit(dsn, workspace, wish))
     if json:
         as_json(view)
         return
@@ -170,64 +159,6 @@ def credit(
     line(f"${view.credited_usd} {what} for {escape(view.workspace)} {done}; ${view.available_usd} available")
 
 
-@key_app.command("create")
-@command
-def create_key(
-    workspace: Name,
-    *,
-    name: Annotated[str, typer.Option(help="What it is for.")] = "",
-    scope: Annotated[
-        list[str] | None, typer.Option(help="A scope; repeat it for more. Default: all but keys.manage.")
-    ] = None,
-    model: Annotated[list[str] | None, typer.Option(help="An allowed model; repeat it for more. Default: all.")] = None,
-    expires: Annotated[str | None, typer.Option(metavar="MOMENT", help="When it stops working.")] = None,
-    limit: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LIMIT", help="Like requests:100/day or usd:5/month; repeat it for more."),
-    ] = None,
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Make a key and show its secret, this once."""
-    wish = operate.KeyWish(
-        name=name,
-        scopes=scope or [],
-        models=model or [],
-        expires_at_micros=read_future(expires, monotone_clock()()),
-        limits=read_limits(limit or []),
-    )
-    prefix = settings_for(config).brand.key_prefix
-    view = _with_database(config, lambda dsn: operate.create_key(dsn, workspace, wish, key_prefix=prefix))
-    if json:
-        as_json(view)
-        return
-    out.out(view.api_key, highlight=False)
-    line(f"{view.key.key_id} with {', '.join(view.key.scopes)}; keep the secret now, it is not shown again")
-    if view.limits:
-        rows(view.limits, _LIMIT_COLUMNS, none="")
-
-
-@key_app.command("list")
-@command
-def list_keys(workspace: Name, config: Config = None, json: Json = False) -> None:
-    """Show a workspace's keys, revoked ones too."""
-    views = _with_database(config, lambda dsn: operate.list_keys(dsn, workspace))
-    as_json(views) if json else rows(views, _KEY_COLUMNS, none="there is no key yet")
-
-
-@key_app.command("revoke")
-@command
-def revoke_key(
-    key: Annotated[str, typer.Argument(help="Its id, its visible prefix or the whole key.")],
-    config: Config = None,
-    json: Json = False,
-) -> None:
-    """Stop a key everywhere within a second."""
-    prefix = settings_for(config).brand.key_prefix
-    view = _with_database(config, lambda dsn: operate.revoke_key(dsn, key, key_prefix=prefix))
-    as_json(view) if json else line(f"{view.key_id} ({escape(view.prefix)}…) is {view.status}")
-
-
 @command
 def receipt(
     call: Annotated[str, typer.Argument(metavar="CALL_ID", help="The id of the Call-Id header.")],
@@ -235,7 +166,7 @@ def receipt(
     json: Json = False,
 ) -> None:
     """Show a call as the operator sees it: usage, price, charge, cost and margin."""
-    found = _with_database(config, lambda dsn: operate.find_receipt(dsn, call))
+    found = with_database(config, lambda dsn: operate.find_receipt(dsn, call))
     view = receipt_view(found)
     as_json(view) if json else _show_receipt(view)
 

@@ -113,6 +113,6 @@ def rows(items: Sequence[msgspec.Struct], columns: Iterable[tuple[str, str]], *,
 
 
 def _cell(value: Any) -> str:
-    if value is None:
+    if value is None or value == "":
         return "-"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

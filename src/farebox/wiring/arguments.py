@@ -15,6 +15,8 @@ MAX_REQUESTS: Final = 1_000_000_000_000
 _LIMIT: Final = re.compile(r"(requests|usd):([^/]+)/(day|month|lifetime)")
 _WHOLE: Final = re.compile(r"[0-9][0-9_,]*")
 LIFTED: Final = "none"
+_SPAN_OF_TIME: Final = re.compile(r"(0|[1-9][0-9]{0,6}(?=[mhd]))([mhd])?")
+_SECONDS_OF: Final = {"m": 60, "h": 3_600, "d": 86_400}
 
 
 class WantedLimit(NamedTuple):
@@ -85,6 +87,14 @@ def read_moment(text: str | None) -> int | None:
         return parse_rfc3339(text)
     except ValueError as error:
         raise OperatorError(f"{text!r} is not a moment", "write it like 2027-01-31 or 2027-01-31T12:00:00Z") from error
+
+
+def read_span_seconds(text: str) -> int:
+    """`0`, `90m`, `24h` or `7d` in seconds. Raises OperatorError."""
+    match = _SPAN_OF_TIME.fullmatch(text)
+    if match is None:
+        raise OperatorError(f"{text!r} is not a span of time", "write it like 0, 90m, 24h or 7d")
+    return int(match[1]) * _SECONDS_OF[match[2] or "m"]
 
 
 def read_future(text: str | None, now_micros: int) -> int | None:

@@ -19,7 +19,7 @@ from farebox.catalog.policy import ANY
 from farebox.providers.accounts import Accounts
 from farebox.routing.rules import standing
 from farebox.storage.server import OpenDatabase
-from farebox.wiring import operate
+from farebox.wiring import keys, operate
 from farebox.wiring.arguments import read_limits
 from farebox.wiring.catalogs import current_catalog, store_catalog
 from farebox.wiring.crew import Plan
@@ -152,7 +152,7 @@ async def _follow_config(settings: Settings, dsn: str, report: Report) -> None:
     note.write_text(settings.config_path)
 
 
-async def _furnish_workspace(settings: Settings, dsn: str) -> tuple[str, operate.NewKeyView]:
+async def _furnish_workspace(settings: Settings, dsn: str) -> tuple[str, keys.NewKeyView]:
     """The demo's workspace, made and given its credit once, and a new key in place of the former."""
     views = [view for view in await operate.list_workspaces(dsn) if view.name == WORKSPACE_NAME]
     # The oldest: whoever makes another of that name later means another.
@@ -164,11 +164,11 @@ async def _furnish_workspace(settings: Settings, dsn: str) -> tuple[str, operate
         command_id=uuid5(_GIFT_NAMESPACE, view.workspace_id),
     )
     await operate.credit(dsn, view.workspace_id, gift)
-    for former in await operate.list_keys(dsn, view.workspace_id):
-        if former.name == KEY_NAME and former.status == "active":
-            await operate.revoke_key(dsn, former.key_id, key_prefix=settings.brand.key_prefix)
-    wish = operate.KeyWish(name=KEY_NAME)
-    key = await operate.create_key(dsn, view.workspace_id, wish, key_prefix=settings.brand.key_prefix)
+    for former in await keys.list_keys(dsn, view.workspace_id):
+        if former.name == KEY_NAME and former.status in ("active", "rolled"):
+            await keys.revoke_key(dsn, former.key_id, key_prefix=settings.brand.key_prefix)
+    wish = keys.KeyWish(name=KEY_NAME)
+    key = await keys.create_key(dsn, view.workspace_id, wish, key_prefix=settings.brand.key_prefix)
     return view.workspace_id, key
 
 

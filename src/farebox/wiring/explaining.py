@@ -8,7 +8,7 @@ from farebox.catalog.model import SCOPES_OF_WORKLOAD, Catalog, Model
 from farebox.catalog.policy import NO_RULE, Rule, combined
 from farebox.identity.model import SCOPES
 from farebox.identity.policies import UnreadableRule, read_rules
-from farebox.identity.store import read_key
+from farebox.identity.store import find_key_called, find_workspace
 from farebox.ledger.limits import LimitHolder
 from farebox.providers.accounts import Accounts
 from farebox.routing.explain import Explanation, explanation
@@ -83,12 +83,13 @@ async def _stored(
         return LimitHolder(0), NO_RULE, []
     async with connected(dsn) as connection:
         holder = await find_holder(connection, workspace, key)
+        found = await find_workspace(connection, workspace)
+        listing = None if key is None else await find_key_called(connection, found, key)
         try:
             rule = (await read_rules(connection, holder.workspace_id, holder.key_id)).effective
         except UnreadableRule as error:
             fix = "lift it with `farebox workspace policy clear`, and set it anew"
             raise OperatorError(f"the stored policy cannot be read, so it allows nothing: {error}", fix) from error
-        listing = await read_key(connection, holder.workspace_id, holder.key_id) if holder.key_id else None
     allowed = None if listing is None else listing.record.allowed_models
     if allowed is not None and model.model_id not in allowed:
         return holder, rule, [f"this key may not call {model.model_id} at all"]

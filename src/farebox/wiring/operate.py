@@ -18,7 +18,7 @@ from farebox.base.errors import OperatorError
 from farebox.base.ids import IdError, random_id, read_call, uuid7
 from farebox.base.money import format_usd
 from farebox.identity import store
-from farebox.identity.model import DEFAULT_SCOPES, SCOPES, KeyListing, KeyRecord, Kind, Status, Workspace
+from farebox.identity.model import Kind, Status, Workspace
 from farebox.ledger.batcher import Batcher
 from farebox.ledger.book import Span
 from farebox.ledger.commands import Command, Credit, GrantPromotion, OpenBook
@@ -96,42 +96,6 @@ class LimitView(msgspec.Struct, frozen=True, kw_only=True):
     used_usd: str
 
 
-class KeyView(msgspec.Struct, frozen=True, kw_only=True):
-    """A key without its secret."""
-
-    key_id: str
-    name: str
-    prefix: str
-    status: str
-    scopes: list[str]
-    models: list[str] | None
-    created_at: str | None
-    expires_at: str | None
-    revoked_at: str | None
-
-
-class NewKeyView(msgspec.Struct, frozen=True, kw_only=True):
-    """A new key; `api_key` is shown this once."""
-
-    api_key: str = ""
-    workspace_id: str
-    key: KeyView
-    limits: list[LimitView]
-
-    def __repr__(self) -> str:
-        return f"NewKeyView({self.key.key_id})"
-
-
-class KeyWish(msgspec.Struct, frozen=True, kw_only=True):
-    """What a new key may do; empty scopes: the default ones; empty models: all."""
-
-    name: str
-    scopes: list[str] = []
-    models: list[str] = []
-    expires_at_micros: int | None = None
-    limits: list[WantedLimit] = []
-
-
 @asynccontextmanager
 async def connected(dsn: str) -> AsyncIterator[store.Connection]:
     """One connection for a short command. Raises DatabaseUnavailable."""
@@ -141,7 +105,8 @@ async def connected(dsn: str) -> AsyncIterator[store.Connection]:
 
 
 @asynccontextmanager
-async def _ledger(dsn: str) -> AsyncIterator[Batcher]:
+async def opened_ledger(dsn: str) -> AsyncIterator[Batcher]:
+    """A ledger for a short command. Raises DatabaseUnavailable."""
     batcher = Batcher(dsn, owner_id=random_id())
     with mapped_errors():
         await batcher.connect()
@@ -174,9 +139,9 @@ async def _open_book(ledger: Batcher, workspace_id: int) -> None:
 
 async def create_workspace(dsn: str, name: str, *, limits: Sequence[WantedLimit] = ()) -> WorkspaceView:
     """A new customer workspace with an empty balance and these limits; the settings' `new_workspace` has them."""
-    async with _ledger(dsn) as ledger, connected(dsn) as connection:
+    async with opened_ledger(dsn) as ledger, connected(dsn) as connection:
         workspace = await store.create_workspace(connection, name, kind=Kind.CUSTOMER, now_micros=_now())
-        await _set_limits(ledger, connection, LimitHolder(workspace.workspace_id), limits)
+        await set_limits(ledger, connection, LimitHolder(workspace.workspace_id), limits)
         return await _workspace_view(connection, workspace)
 
 
@@ -223,7 +188,7 @@ async def credit(dsn: str, name: str, wish: CreditWish) -> CreditView:
         raise OperatorError("there is nothing to credit", "name an amount above zero; only cash can be corrected")
     if not wish.promotional and wish.expires_at_micros is not None:
         raise OperatorError("cash does not expire", "add --promotional, or leave out --expires")
-    async with _ledger(dsn) as ledger, connected(dsn) as connection:
+    async with opened_ledger(dsn) as ledger, connected(dsn) as connection:
         workspace = await store.find_workspace(connection, name)
         await _open_book(ledger, workspace.workspace_id)
         command = _credit_command(workspace.workspace_id, wish)
@@ -282,7 +247,7 @@ async def set_limit(
         msgspec.UNSET if requests is None else read_requests(requests),
         msgspec.UNSET if usd is None else read_limit_usd(usd),
     )
-    async with _ledger(dsn) as ledger, connected(dsn) as connection:
+    async with opened_ledger(dsn) as ledger, connected(dsn) as connection:
         holder = await find_holder(connection, name, key)
         submit = partial(_accepted, ledger)
         uses = await change_limits(submit, connection, holder, changes=[change], clock=_now)
@@ -294,12 +259,13 @@ async def list_limits(dsn: str, name: str) -> list[LimitView]:
     async with connected(dsn) as connection:
         workspace = await store.find_workspace(connection, name)
         keys = await store.list_keys(connection, workspace.workspace_id)
-        return await _limit_views(connection, workspace.workspace_id, [0, *(key.record.key_id for key in keys)])
+        return await _limit_views(connection, workspace.workspace_id, [0, *{key.record.holder_id for key in keys}])
 
 
-async def _set_limits(
+async def set_limits(
     ledger: Batcher, connection: store.Connection, holder: LimitHolder, limits: Sequence[WantedLimit]
 ) -> list[LimitView]:
+    """Set the limits of a workspace or a key; returns all that it has then. Raises OperatorError."""
     changes = [LimitChange(*limit) for limit in limits]
     uses = await change_limits(partial(_accepted, ledger), connection, holder, changes=changes, clock=_now)
     return [_limit_view(use) for use in uses]
@@ -321,83 +287,17 @@ def _limit_view(use: LimitUse) -> LimitView:
     )
 
 
-# ── keys ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def create_key(dsn: str, name: str, wish: KeyWish, *, key_prefix: str) -> NewKeyView:
-    """A new key with its limits in force before its secret is shown. Raises OperatorError."""
-    async with _ledger(dsn) as ledger, connected(dsn) as connection:
-        workspace = await store.find_workspace(connection, name)
-        wanted = store.NewKey(
-            name=wish.name,
-            scopes=frozenset(wish.scopes) or DEFAULT_SCOPES,
-            allowed_models=frozenset(wish.models) or None,
-            expires_at=wish.expires_at_micros,
-        )
-        created = await store.create_key(connection, workspace, wanted, key_prefix=key_prefix, now_micros=_now())
-        holder = LimitHolder(workspace.workspace_id, created.record.key_id)
-        limits = await _set_limits(ledger, connection, holder, wish.limits)
-    return NewKeyView(
-        api_key=created.secret,
-        workspace_id=store.show_workspace(workspace.workspace_id),
-        key=_key_view(created.record, None, None),
-        limits=limits,
-    )
-
-
-async def list_keys(dsn: str, name: str) -> list[KeyView]:
-    """A workspace's keys, revoked ones too, the newest first."""
-    async with connected(dsn) as connection:
-        workspace = await store.find_workspace(connection, name)
-        return [_listing_view(key) for key in await store.list_keys(connection, workspace.workspace_id)]
-
-
-async def revoke_key(dsn: str, text: str, *, key_prefix: str) -> KeyView:
-    """Revoke by id, visible prefix or whole secret. Raises OperatorError."""
-    async with connected(dsn) as connection:
-        return _listing_view(await store.revoke_key(connection, text, key_prefix=key_prefix, now_micros=_now()))
+# ── whose they are ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 async def find_holder(connection: store.Connection, name: str, key: str | None) -> LimitHolder:
-    """A workspace by id or name, or one of its keys by id, visible prefix or name. Raises OperatorError."""
+    """A workspace by id or name, or one of its keys by id, visible prefix or name. Raises OperatorError.
+
+    A key that took over from another shares the other's limits, rates and policy, so that one is the holder.
+    """
     workspace = await store.find_workspace(connection, name)
-    key_id = 0 if key is None else (await _find_key(connection, workspace, key)).record.key_id
+    key_id = 0 if key is None else (await store.find_key_called(connection, workspace, key)).record.holder_id
     return LimitHolder(workspace.workspace_id, key_id)
-
-
-async def _find_key(connection: store.Connection, workspace: Workspace, text: str) -> KeyListing:
-    listed = await store.list_keys(connection, workspace.workspace_id)
-    found = [
-        key for key in listed if text in (store.show_key(key.record.key_id), key.record.visible_prefix, key.record.name)
-    ]
-    if len(found) != 1:
-        how_many = "several keys are" if found else "there is no key"
-        raise OperatorError(
-            f"{how_many} {text!r} in {workspace.name}", "name one by its id; `farebox key list` shows them"
-        )
-    return found[0]
-
-
-def _listing_view(listing: KeyListing) -> KeyView:
-    return _key_view(listing.record, listing.created_at, listing.revoked_at)
-
-
-def _key_view(record: KeyRecord, created_at: int | None, revoked_at: int | None) -> KeyView:
-    return KeyView(
-        key_id=store.show_key(record.key_id),
-        name=record.name,
-        prefix=record.visible_prefix,
-        status="active" if record.active else "revoked",
-        scopes=[scope for scope in SCOPES if scope in record.scopes],
-        models=None if record.allowed_models is None else sorted(record.allowed_models),
-        created_at=_moment(created_at),
-        expires_at=_moment(record.expires_at),
-        revoked_at=_moment(revoked_at),
-    )
-
-
-def _moment(micros: int | None) -> str | None:
-    return None if micros is None else rfc3339(micros)
 
 
 # ── looking into it ───────────────────────────────────────────────────────────────────────────────────────────────
