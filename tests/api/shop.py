@@ -20,7 +20,7 @@ from farebox.catalog.toml_file import read_catalog_file
 from farebox.identity.authenticate import authenticate
 from farebox.identity.cache import KeyCache
 from farebox.identity.model import DEFAULT_SCOPES, KeyRecord, Kind
-from farebox.identity.store import NewKey, create_key, create_workspace, find_key
+from farebox.identity.store import NewKey, create_key, create_workspace, find_key, workspace_of
 from farebox.ledger.commands import OpenBook
 from farebox.providers.accounts import Accounts
 from farebox.records.readiness import ReadinessItem, readiness
@@ -82,7 +82,7 @@ class Shop:
 
     async def _authenticate(self, headers: Headers, peer: str | None) -> KeyRecord:
         prefix = self.settings.brand.key_prefix
-        return await authenticate(headers, self.cache, key_prefix=prefix, now_micros=self.books.now)
+        return await authenticate(headers, self.cache, key_prefix=prefix, now_micros=self.books.now, peer=peer)
 
     def _readiness(self) -> list[ReadinessItem]:
         states = {name: self.accounts.state(provider) for name, provider in self.current.providers.items()}
@@ -133,6 +133,16 @@ class Shop:
             key = await create_key(connection, workspace, wanted, key_prefix=prefix, now_micros=NOW)
         await self.books.submit(OpenBook(**self.books._ids(workspace.workspace_id)))
         await self.books.credit(workspace.workspace_id, usd)
+        return Customer(self, key.record, key.secret)
+
+    async def key_of(self, customer: "Customer", **wanted: Any) -> "Customer":
+        """Another key of the same workspace, made by the operator."""
+        async with connected(self.pool) as connection:
+            workspace = await workspace_of(connection, customer.workspace_id)
+            assert workspace is not None
+            new = NewKey(**{"name": "other", **wanted})
+            prefix = self.settings.brand.key_prefix
+            key = await create_key(connection, workspace, new, key_prefix=prefix, now_micros=self.books.tick())
         return Customer(self, key.record, key.secret)
 
     def without_operator(self) -> None:

@@ -19,6 +19,12 @@ async def manager(shop: Shop) -> Customer:
     return await shop.customer(scopes=frozenset(SCOPES))
 
 
+@pytest.fixture
+async def worker(manager: Customer) -> Customer:
+    """Another key of the same workspace, which the manager manages."""
+    return await manager.shop.key_of(manager)
+
+
 def _own(customer: Customer) -> str:
     return f"/api/keys/{show_key(customer.key.key_id)}/limits"
 
@@ -31,10 +37,12 @@ def _told(found: dict[str, Any]) -> set[tuple[str, str, str, Any, Any]]:
     return {(item["on"], item["span"], item["unit"], item["limit"], item["used"]) for item in found["data"]}
 
 
-async def test_limits_of_a_key_and_of_its_workspace_are_shown_with_their_use(manager: Customer) -> None:
-    assert (await manager.get("/api/limits"))["data"] == []
-    await manager.call()
-    found = await manager.send("PUT", _own(manager), {"day": {"requests": 100, "usd": 5}, "lifetime": {"usd": "20.5"}})
+async def test_limits_of_a_key_and_of_its_workspace_are_shown_with_their_use(
+    manager: Customer, worker: Customer
+) -> None:
+    assert (await worker.get("/api/limits"))["data"] == []
+    await worker.call()
+    found = await manager.send("PUT", _own(worker), {"day": {"requests": 100, "usd": 5}, "lifetime": {"usd": "20.5"}})
     used_usd = next(item["used"] for item in found["data"] if item["unit"] == "usd")
     assert _told(found) == {
         ("key", "day", "requests", 100, 1),
@@ -43,22 +51,22 @@ async def test_limits_of_a_key_and_of_its_workspace_are_shown_with_their_use(man
     }
     assert used_usd != "0.00"
     await manager.shop.operator("PUT", _of(manager), json={"month": {"requests": 0}})
-    found = await manager.get("/api/limits")
+    found = await worker.get("/api/limits")
     assert ("workspace", "month", "requests", 0, 1) in _told(found)
     assert len(found["data"]) == 4
 
 
-async def test_what_is_not_named_stays_and_null_lifts(manager: Customer) -> None:
-    await manager.send("PUT", _own(manager), {"day": {"requests": 7, "usd": "1"}, "month": {"requests": 70}})
-    found = await manager.send("PUT", _own(manager), {"day": {"requests": 8}})
+async def test_what_is_not_named_stays_and_null_lifts(manager: Customer, worker: Customer) -> None:
+    await manager.send("PUT", _own(worker), {"day": {"requests": 7, "usd": "1"}, "month": {"requests": 70}})
+    found = await manager.send("PUT", _own(worker), {"day": {"requests": 8}})
     assert _told(found) == {
         ("key", "day", "requests", 8, 0),
         ("key", "day", "usd", "1.00", "0.00"),
         ("key", "month", "requests", 70, 0),
     }
-    found = await manager.send("PUT", _own(manager), {"day": {"usd": None}, "month": None})
+    found = await manager.send("PUT", _own(worker), {"day": {"usd": None}, "month": None})
     assert _told(found) == {("key", "day", "requests", 8, 0)}
-    found = await manager.send("PUT", _own(manager), {"day": {"requests": None}})
+    found = await manager.send("PUT", _own(worker), {"day": {"requests": None}})
     assert found["data"] == []
 
 
@@ -94,18 +102,18 @@ async def test_the_operator_sets_limits_of_workspaces_and_of_keys(manager: Custo
     ],
 )
 async def test_a_limit_that_cannot_be_meant_is_refused_and_changes_nothing(
-    manager: Customer, body: Any, param: str
+    manager: Customer, worker: Customer, body: Any, param: str
 ) -> None:
-    await manager.send("PUT", _own(manager), {"day": {"requests": 9}})
-    found = await manager.send("PUT", _own(manager), body, expect=400)
+    await manager.send("PUT", _own(worker), {"day": {"requests": 9}})
+    found = await manager.send("PUT", _own(worker), body, expect=400)
     assert (found["error"]["code"], found["error"]["param"]) == ("invalid_request", param)
-    assert _told(await manager.get("/api/limits")) == {("key", "day", "requests", 9, 0)}
+    assert _told(await worker.get("/api/limits")) == {("key", "day", "requests", 9, 0)}
 
 
-async def test_two_changes_at_once_both_hold(manager: Customer) -> None:
+async def test_two_changes_at_once_both_hold(manager: Customer, worker: Customer) -> None:
     halves = [{"day": {"requests": 5}}, {"day": {"usd": "5"}}, {"month": {"requests": 50}}, {"month": {"usd": "50"}}]
-    await asyncio.gather(*(manager.send("PUT", _own(manager), half) for half in halves))
-    assert len((await manager.get("/api/limits"))["data"]) == 4
+    await asyncio.gather(*(manager.send("PUT", _own(worker), half) for half in halves))
+    assert len((await worker.get("/api/limits"))["data"]) == 4
 
 
 async def test_rate_limits_are_shown_beside_them(manager: Customer) -> None:

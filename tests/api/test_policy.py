@@ -46,6 +46,12 @@ async def manager(shop: Shop) -> Customer:
     return await shop.customer(scopes=frozenset(SCOPES))
 
 
+@pytest.fixture
+async def worker(manager: Customer) -> Customer:
+    """Another key of the same workspace, which the manager manages."""
+    return await manager.shop.key_of(manager)
+
+
 def _own(customer: Customer, what: str = "policy") -> str:
     return f"/api/keys/{show_key(customer.key.key_id)}/{what}"
 
@@ -61,21 +67,23 @@ async def test_a_key_without_a_policy_may_do_everything(shop: Shop) -> None:
     assert found["workspace_id"] == show_workspace(customer.workspace_id)
 
 
-async def test_a_policy_is_shown_as_it_was_set_and_what_is_shown_can_be_set_again(manager: Customer) -> None:
+async def test_a_policy_is_shown_as_it_was_set_and_what_is_shown_can_be_set_again(
+    manager: Customer, worker: Customer
+) -> None:
     for _ in range(2):
-        found = await manager.send("PUT", _own(manager), NARROW)
+        found = await manager.send("PUT", _own(worker), NARROW)
         assert (found["key"], found["effective"], found["workspace"]) == (NARROW, NARROW, EVERYTHING)
-    assert await manager.get("/api/policy") == found
-    assert (await manager.send("PUT", _own(manager), {}))["effective"] == EVERYTHING
+    assert await worker.get("/api/policy") == found
+    assert (await manager.send("PUT", _own(worker), {}))["effective"] == EVERYTHING
 
 
-async def test_a_key_is_never_allowed_what_its_workspace_is_not(manager: Customer) -> None:
+async def test_a_key_is_never_allowed_what_its_workspace_is_not(manager: Customer, worker: Customer) -> None:
     await manager.shop.operator("PUT", _of(manager), json={"regions": ["sg", "us"], "max_price": {"prompt": 2}})
-    found = await manager.send("PUT", _own(manager), {"regions": ["us", "cn"], "max_price": {"prompt": "5"}})
+    found = await manager.send("PUT", _own(worker), {"regions": ["us", "cn"], "max_price": {"prompt": "5"}})
     assert (found["effective"]["regions"], found["effective"]["max_price"]["prompt"]) == (["us"], "2.00")
-    explained = await manager.get("/api/route/explain", model="plain")
+    explained = await worker.get("/api/route/explain", model="plain")
     assert [route["route_id"] for route in explained["routes"]] == ["b"]
-    found = await manager.send("PUT", _own(manager), {})
+    found = await manager.send("PUT", _own(worker), {})
     assert found["effective"]["regions"] == ["sg", "us"]
 
 
@@ -106,12 +114,12 @@ async def test_the_operator_sets_the_policy_of_a_workspace_or_of_a_key(manager: 
     ],
 )
 async def test_a_policy_that_cannot_be_meant_is_refused_and_changes_nothing(
-    manager: Customer, body: Any, param: str
+    manager: Customer, worker: Customer, body: Any, param: str
 ) -> None:
-    before = await manager.send("PUT", _own(manager), NARROW)
-    found = await manager.send("PUT", _own(manager), body, expect=400)
+    before = await manager.send("PUT", _own(worker), NARROW)
+    found = await manager.send("PUT", _own(worker), body, expect=400)
     assert (found["error"]["code"], found["error"]["param"]) == ("invalid_request", param)
-    assert await manager.get("/api/policy") == before
+    assert await worker.get("/api/policy") == before
 
 
 async def test_a_policy_that_this_version_cannot_read_is_said_so_and_can_be_set_again(manager: Customer) -> None:

@@ -62,7 +62,8 @@ async def test_openapi_describes_every_route_with_real_schemas_and_no_foreign_sc
     document = response.json()
     paths = {"/api/balance", "/api/usage", "/api/usage/{call_id}", "/api/receipts", "/api/setup", "/api/errors"}
     paths |= {"/api/webhooks", "/api/route/explain", "/api/estimate", "/api/routes", "/api/policy", "/api/limits"}
-    paths |= {f"/api/keys/{{key_id}}/{what}" for what in ("limits", "policy")}
+    paths |= {f"/api/keys/{{key_id}}/{what}" for what in ("limits", "policy", "roll")}
+    paths |= {"/api/keys", "/api/keys/{key_id}", "/api/keys/usage"}
     paths |= {f"/api/operator/workspaces/{{workspace_id}}/{what}" for what in ("limits", "policy")}
     paths |= {"/api/operator/routes"}
     assert set(document["paths"]) == paths | {"/healthz", "/readyz"}

@@ -13,6 +13,8 @@ from farebox.api.balance import show_balance
 from farebox.api.depend import providers_of
 from farebox.api.explain import estimate_call, explain_route
 from farebox.api.health import show_health, show_ready
+from farebox.api.key_usage import list_key_usage
+from farebox.api.keys import change_key, list_keys, make_key, revoke_key, roll_key, show_key
 from farebox.api.limits import set_key_limits, show_limits
 from farebox.api.metrics import show_metrics
 from farebox.api.operator import (
@@ -43,6 +45,13 @@ _ROUTES = (
     explain_route,
     estimate_call,
     list_routes,
+    list_keys,
+    list_key_usage,
+    show_key,
+    make_key,
+    change_key,
+    roll_key,
+    revoke_key,
     show_policy,
     set_key_policy,
     show_limits,
