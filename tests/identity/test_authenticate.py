@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from farebox.base.addresses import read_network
 from farebox.base.errors import Problem
 from farebox.identity.authenticate import authenticate, credential_of, require_scope
 from farebox.identity.cache import KeyCache
@@ -125,3 +126,60 @@ def test_a_scope_that_the_key_lacks_is_named() -> None:
 
 def test_a_secret_is_in_no_repr() -> None:
     assert SECRET not in repr(CreatedKey(KEY, SECRET))
+
+
+OFFICE = msgspec.structs.replace(KEY, ip_allow=(read_network("192.0.2.0/24"), read_network("2001:db8::/32")))
+PROXIES = (read_network("10.0.0.0/8"),)
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded"),
+    [
+        ("192.0.2.9", []),
+        ("::ffff:192.0.2.9", []),
+        ("2001:db8:1::1", []),
+        ("192.0.2.9", [b"8.8.8.8"]),
+        ("10.0.0.1", [b"192.0.2.9"]),
+        ("10.0.0.1", [b"8.8.8.8", b"192.0.2.9, 10.0.0.2"]),
+    ],
+)
+async def test_a_key_works_from_its_networks(peer: str, forwarded: list[bytes]) -> None:
+    headers = _bearer(SECRET) + [(b"x-forwarded-for", value) for value in forwarded]
+    found = await authenticate(headers, _cache(OFFICE), key_prefix="fbx_", now_micros=NOW, peer=peer, trusted=PROXIES)
+    assert found == OFFICE
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded"),
+    [
+        (None, []),
+        (None, [b"192.0.2.9"]),
+        ("/run/farebox.sock", [b"192.0.2.9"]),
+        ("192.0.3.1", []),
+        ("8.8.8.8", [b"192.0.2.9"]),
+        ("10.0.0.1", []),
+        ("10.0.0.1", [b"192.0.2.9, 8.8.8.8"]),
+        ("10.0.0.1", [b"192.0.2.9", b"8.8.8.8"]),
+        ("10.0.0.1", [b"192.0.2.9, \xff\xfe"]),
+        ("10.0.0.1", [b"192.0.2.9, unknown"]),
+    ],
+)
+async def test_a_key_works_from_nowhere_else_and_its_list_is_told_to_nobody(
+    peer: str | None, forwarded: list[bytes]
+) -> None:
+    headers = _bearer(SECRET) + [(b"x-forwarded-for", value) for value in forwarded]
+    with pytest.raises(Problem) as refusal:
+        await authenticate(headers, _cache(OFFICE), key_prefix="fbx_", now_micros=NOW, peer=peer, trusted=PROXIES)
+    assert (refusal.value.code, refusal.value.entry.status, refusal.value.facts) == ("address_not_allowed", 403, {})
+    assert "192.0.2.0" not in refusal.value.message
+    assert "2001:db8" not in refusal.value.message
+
+
+async def test_a_key_without_a_list_works_from_anywhere() -> None:
+    for peer in (None, "203.0.113.1", "garbage"):
+        assert await authenticate(_bearer(SECRET), _cache(KEY), key_prefix="fbx_", now_micros=NOW, peer=peer) == KEY
+
+
+async def test_a_key_that_works_no_more_says_so_wherever_it_is_used() -> None:
+    gone = msgspec.structs.replace(OFFICE, active=False)
+    assert (await _problem(_bearer(SECRET), _cache(gone))).code == "invalid_api_key"

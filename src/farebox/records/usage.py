@@ -78,7 +78,8 @@ class UsageFilter(msgspec.Struct, frozen=True, kw_only=True):
 
     def matches(self, item: CallItem) -> bool:
         """Whether a call that still runs belongs to the list; for the others the database decides."""
-        return self.model_id in (None, item.model_id) and self.streamed in (None, item.streamed)
+        of_key = self.key_id in (None, item.key_id)
+        return of_key and self.model_id in (None, item.model_id) and self.streamed in (None, item.streamed)
 
 
 class UsagePage(msgspec.Struct, frozen=True):
