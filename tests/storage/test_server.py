@@ -21,8 +21,10 @@ from tests.database import TestCluster
 SECRET = "correct-horse"
 
 # A signal that comes just before a read that blocks for ever would not be seen, hence the short waits.
+# Who runs these tests in the background of a shell has SIGINT ignored, and we would inherit that.
 SUPERVISOR = """
-import select, sys
+import select, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from pathlib import Path
 from farebox.storage.home import Home
 from farebox.storage.server import open_database
