@@ -41,7 +41,7 @@ from farebox.catalog.policy import NO_RULE, Rule
 from farebox.identity import store
 from farebox.identity.authenticate import require_scope
 from farebox.identity.checks import KeyFault
-from farebox.identity.grants import Reach, changed_reach, changes_of, new_reach
+from farebox.identity.grants import Reach, changes_of, new_reach
 from farebox.identity.model import CreatedKey, KeyListing, KeyStatus, Labels
 from farebox.identity.policies import write_rule
 from farebox.identity.rates import write_rate
@@ -133,12 +133,12 @@ async def change_key(request: AnyRequest, parts: TheParts, key: TheKey, key_id: 
     """Name, labels, scopes, models, addresses and expiry. Calls heed it within a second."""
     require_scope(key, MANAGE)
     with _faults():
-        body = read_key_change(await request.body(), parts.clock())
-        _require_models(parts, body)
+        raw = await request.body()
         async with managing(parts, key) as manager:
-            target = await manager.find(key_id)
-            changed_reach(manager.own.reach, target.reach, body.wanted)
-            wanted = body.wanted
+            # First whether there is such a key: what is asked of one that is not there is neither right nor wrong.
+            target, body = await manager.find(key_id), read_key_change(raw, manager.now_micros)
+            _require_models(parts, body)
+            manager.changed(target, wanted := body.wanted)
             change = store.KeyChange(
                 name=body.name,
                 scopes=wanted.scopes,
@@ -167,10 +167,10 @@ async def roll_key(request: AnyRequest, parts: TheParts, key: TheKey, key_id: Fr
     the overlap, a day unless it is said. The answer has the new secret, once."""
     require_scope(key, MANAGE)
     _refuse_idempotency(request)
-    overlap_seconds = read_overlap(await request.body())
+    raw = await request.body()
     with _faults():
         async with managing(parts, key) as manager:
-            target = await manager.find(key_id)
+            target, overlap_seconds = await manager.find(key_id), read_overlap(raw)
             rolled = await store.roll_key(
                 manager.connection,
                 manager.workspace_id,

@@ -98,9 +98,10 @@ async def set_key_limits(request: AnyRequest, parts: TheParts, key: TheKey, key_
     No key gets a higher limit than the one that sets it has, itself included.
     """
     require_scope(key, "keys.manage")
-    changes = read_changes(await request.body())
+    body = await request.body()
     async with managing(parts, key) as manager:
-        target, _ = await manager.find_holder(key_id, Wanted(limits=tuple(changes)))
+        target, changes = await manager.find_holder(key_id), read_changes(body)
+        manager.changed(target, Wanted(limits=tuple(changes)))
         return await set_limits(parts, manager.connection, target.holder, changes)
 
 

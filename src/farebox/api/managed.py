@@ -57,17 +57,21 @@ class Manager(NamedTuple):
         require_within(self.own.reach, found.reach)
         return found
 
-    async def find_holder(self, key_id: str, wanted: Wanted) -> tuple[Managed, Reach]:
-        """A key whose limits or policy may become what is wanted, and what it reaches then. Raises Problem."""
+    async def find_holder(self, key_id: str) -> Managed:
+        """A key whose limits and policy may be changed. Raises Problem as `find` does, and (`invalid_request`) for one
+        that was revoked, or that shares them with the key that took over."""
         target = await self.find(key_id)
-        status = target.listing.status_at(self.now_micros)
-        if status is KeyStatus.REVOKED:
+        if target.listing.status_at(self.now_micros) is KeyStatus.REVOKED:
             raise Problem("invalid_request", "This key was revoked, so nothing of it can be changed.", param="key_id")
         if target.listing.rolled_to is not None:
             heir = show_short("key", target.listing.rolled_to)
             message = f"Another key took over from this one and shares its limits and its policy; change {heir}."
             raise Problem("invalid_request", message, param="key_id")
-        return target, changed_reach(self.own.reach, target.reach, wanted)
+        return target
+
+    def changed(self, target: Managed, wanted: Wanted) -> Reach:
+        """What a key reaches when it has become what is wanted. Raises Problem(`exceeds_own_key`)."""
+        return changed_reach(self.own.reach, target.reach, wanted)
 
 
 @asynccontextmanager

@@ -71,9 +71,10 @@ async def set_key_policy(request: AnyRequest, parts: TheParts, key: TheKey, key_
     """Calls heed it within a second. It never allows what the workspace's policy does not, and what the key that sets
     it may not do itself is taken out of it."""
     require_scope(key, "keys.manage")
-    rule = read_policy(await request.body(), param="policy")
+    body = await request.body()
     async with managing(parts, key) as manager:
-        target, reach = await manager.find_holder(key_id, Wanted(policy=rule.policy))
+        target, rule = await manager.find_holder(key_id), read_policy(body, param="policy")
+        reach = manager.changed(target, Wanted(policy=rule.policy))
         narrowed = Rule(policy=reach.policy, preference=rule.preference)
         await _store(parts, manager.connection, target.holder, narrowed)
         return await policy_shape(manager.connection, target.holder, key_id=target.key_id)
