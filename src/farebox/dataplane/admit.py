@@ -63,6 +63,8 @@ class Admission(NamedTuple):
     prompt_bytes: int
     choices: int = 1
     output_tokens: int = 0
+    # Of which it was decided; "" where that is not known.
+    catalog_version: str = ""
     claim_id: UUID | None = None
     claim_body_hash: UUID | None = None
 

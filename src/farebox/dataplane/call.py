@@ -6,7 +6,7 @@ from uuid import UUID
 import msgspec
 
 from farebox.base.clock import MICROS_PER_SECOND
-from farebox.catalog.model import Route
+from farebox.catalog.model import Catalog, Route
 from farebox.dataplane.admit import Admission
 from farebox.dialects.port import Told
 from farebox.dialects.usage import MISSING, Reported
@@ -14,7 +14,7 @@ from farebox.ledger.commands import Cost
 from farebox.records.call import Attempt, RouteAudit
 from farebox.routing.capacity.seats import Seat
 from farebox.routing.rates import UNLIMITED, RateTicket
-from farebox.routing.rules import counted
+from farebox.routing.rules import counted, still_stands
 
 # Exclusions that a receipt lists one by one; of more, only their number by reason is kept.
 MAX_LISTED_EXCLUSIONS = 40
@@ -72,6 +72,11 @@ class Call:
         """Take a slot for the next attempt; the one before is free again."""
         self.leave_seat()
         self.route, self.seat = route, seat
+
+    def may_go(self, catalog: Catalog, route: Route) -> bool:
+        """Whether a route that was chosen for it may still be used, by what the catalog says now."""
+        admission = self.admission
+        return catalog.version == admission.catalog_version or still_stands(catalog, admission.ask, route)
 
     def leave_seat(self) -> None:
         """Nothing of this call is under way upstream any more."""

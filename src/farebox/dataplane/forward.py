@@ -34,7 +34,7 @@ from farebox.providers.client import (
 from farebox.records.call import Attempt
 from farebox.routing.capacity.seats import Seat
 from farebox.routing.health import Verdict
-from farebox.routing.rules import MAX_ROUTES, still_stands
+from farebox.routing.rules import MAX_ROUTES
 
 # Attempts of one call, by whichever routes and credentials.
 MAX_ATTEMPTS = MAX_ROUTES
@@ -146,7 +146,7 @@ class Forwarding:
         """A slot for the next attempt: the first was taken before the hold, the others are not waited for. None for a
         route that was switched off meanwhile."""
         call = self._call
-        if not still_stands(self._parts.catalog(), call.admission.ask, route):
+        if not call.may_go(self._parts.catalog(), route):
             return False
         if self._number == 0 and call.seat is not None and call.route is route:
             return True

@@ -15,7 +15,6 @@ from farebox.dataplane.estimate import BYTES_PER_TOKEN_FOR_CHARGES
 from farebox.dataplane.hold import take_hold
 from farebox.dataplane.parts import Parts, Receive
 from farebox.routing.capacity.seats import NoSeat, Seat
-from farebox.routing.rules import still_stands
 
 # For a slot of the best route that another worker has and does not use: the time of a round between the two.
 GLANCE_SECONDS: Final = 0.03
@@ -61,7 +60,7 @@ async def _sit_down(parts: Parts, call: Call, receive: Receive | None) -> None:
         raise Problem("capacity_exhausted", message, retry_after_seconds=seat.retry_after_seconds)
     call.sit_down(routes[0], seat)
     call.to_try = routes
-    if not still_stands(parts.catalog(), call.admission.ask, routes[0]):
+    if not call.may_go(parts.catalog(), routes[0]):
         # The choice is an old one. Who sends the call again is told what is so now.
         raise Problem(
             "capacity_exhausted", "This model's provider changed while the call waited.", retry_after_seconds=1
@@ -92,7 +91,7 @@ async def _watch(receive: Receive, scope: asyncio.Timeout) -> None:
 async def _seat(parts: Parts, call: Call, route: Route, wait_seconds: float) -> Seat | NoSeat:
     """A slot of a route, waiting for one so long. The catalog may have changed since the route was chosen."""
     catalog, region = parts.catalog(), route.terms.region
-    if not still_stands(catalog, call.admission.ask, route):
+    if not call.may_go(catalog, route):
         return NoSeat(1)
     provider = catalog.providers[route.provider_id]
     if not wait_seconds:

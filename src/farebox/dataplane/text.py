@@ -73,7 +73,8 @@ def read_text(
     """The request as its provider may see it, and what it wants of its route. Raises Problem."""
     request = surface.read_request(body)
     wanted = wanted_of(parts.brand, exchange.headers, request.fields)
-    wanted = wanted._replace(affinity=affinity_of(request, exchange.headers, workspace_id))
+    if len(parts.catalog().routes_of(request.model)) > 1:
+        wanted = wanted._replace(affinity=affinity_of(request, exchange.headers, workspace_id))
     request = msgspec.structs.replace(request, fields=without_own(request.fields))
     return with_forwarded(surface, request, exchange), wanted
 
@@ -117,6 +118,7 @@ def admit_text(plan: TextPlan, catalog: Catalog) -> Admission:
         choice=choice,
         routes=choice.routes,
         hold_nanos=price_hold(choice.routes, plan.ceiling),
+        catalog_version=catalog.version,
         dialect=plan.sending.surface.name,
         streamed=plan.request.stream,
         prompt_bytes=plan.request.size.text_bytes,

@@ -4,6 +4,7 @@
 both forms are given, both narrow.
 """
 
+from functools import cache
 from hashlib import blake2b
 from typing import Any, Final, NamedTuple
 
@@ -40,6 +41,18 @@ class Wanted(NamedTuple):
     affinity: int | None = None
 
 
+class _HeaderNames(NamedTuple):
+    """As ASGI gives them."""
+
+    provider: bytes
+    max_cost: bytes
+
+
+@cache
+def _header_names(prefix: str) -> _HeaderNames:
+    return _HeaderNames(f"x-{prefix}-provider".lower().encode(), f"x-{prefix}-max-cost-usd".lower().encode())
+
+
 NOTHING_WANTED: Final = Wanted()
 
 
@@ -50,12 +63,12 @@ def wanted_of(brand: Brand, headers: Headers, fields: Fields) -> Wanted:
         rules.append(read_wishes(bytes(fields[PROVIDER]), param=PROVIDER))
     if _says(fields, MAX_COST):
         costs.append(read_max_cost(bytes(fields[MAX_COST]), param=MAX_COST))
-    provider_header, cost_header = brand.header("Provider"), brand.header("Max-Cost-USD")
+    names = _header_names(brand.header_prefix)
     for name, value in headers:
-        if name == provider_header.lower().encode():
-            rules.append(read_wishes(value, param=provider_header))
-        elif name == cost_header.lower().encode():
-            costs.append(read_max_cost(value, param=cost_header))
+        if name == names.provider:
+            rules.append(read_wishes(value, param=brand.header("Provider")))
+        elif name == names.max_cost:
+            costs.append(read_max_cost(value, param=brand.header("Max-Cost-USD")))
     if not rules and not costs:
         return NOTHING_WANTED
     # The body's word on the order of routes is nearer to the call than a header that a proxy may add to all of them.

@@ -254,6 +254,8 @@ class Health:
         """An attempt goes out: it takes the one probe of a half-open breaker, or the first measurement of its speed."""
         now = self._catch_up()
         known = self._met(route_id, now)
+        if known.breaker is Breaker.CLOSED and known.has_answered():
+            return  # nothing to find out
         if not known.has_answered() and known.measured_until_micros <= now:
             known.measured_until_micros = now + TRIAL_SECONDS * MICROS_PER_SECOND
         self._move(known, Step.BEGAN, now)

@@ -75,6 +75,7 @@ def admit_video(
         model=model,
         ask=ask,
         choice=choice,
+        catalog_version=catalog.version,
         routes=choice.routes,
         hold_nanos=price_hold(choice.routes, ceiling, variant=request.size),
         dialect=DIALECT,

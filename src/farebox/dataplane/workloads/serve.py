@@ -196,6 +196,7 @@ def _admit(parts: Parts, key: KeyRecord, workload: Workload, *, job: Job, wanted
         model=model,
         ask=ask,
         choice=choice,
+        catalog_version=offer.version,
         routes=choice.routes,
         hold_nanos=max(holds),
         dialect=workload.name,
