@@ -212,7 +212,9 @@ class Realm:
     async def set_policy(self, customer: Customer, policy: Any, *, of_key: bool = False) -> None:
         """Of the workspace, or of the customer's key; returns when both workers heed it."""
         if of_key:
-            await self.put(f"/api/keys/{show_key(customer.key.record.key_id)}/policy", policy, customer.key.secret)
+            # By another key: what a key may not do itself it cannot allow again.
+            manager = await self.gateway.new_key(customer.workspace)
+            await self.put(f"/api/keys/{show_key(customer.key.record.key_id)}/policy", policy, manager.secret)
         else:
             workspace = show_workspace(customer.workspace_id)
             await self.put(f"/api/operator/workspaces/{workspace}/policy", policy)
