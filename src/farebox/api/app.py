@@ -11,6 +11,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 import farebox
 from farebox.api.balance import show_balance
 from farebox.api.depend import providers_of
+from farebox.api.describe import mended
 from farebox.api.explain import estimate_call, explain_route
 from farebox.api.health import show_health, show_ready
 from farebox.api.key_usage import list_key_usage
@@ -99,7 +100,7 @@ def _openapi_route(parts: Parts) -> HTTPRouteHandler:
             components=Components(security_schemes=dict(schemes)),
         )
         schema = _app(parts, openapi_config=config).openapi_schema
-        return msgspec.json.encode(schema.to_schema())
+        return msgspec.json.encode(mended(schema.to_schema()))
 
     @get("/api/openapi.json", include_in_schema=False)
     async def show_openapi() -> Response[bytes]:

@@ -75,6 +75,19 @@ MANAGED: Final[dict[int, ResponseSpec]] = {
 """For handlers that manage keys."""
 
 
+def mended(document: dict[str, Any]) -> dict[str, Any]:
+    """The description with its examples as they are meant: the framework leaves out what is null in them, and names
+    each a second time in a field that OpenAPI does not know."""
+    for item in document["paths"].values():
+        for operation in item.values():
+            for response in operation["responses"].values():
+                for media in response.get("content", {}).values():
+                    for example in media.get("examples", {}).values():
+                        example.pop("id", None)
+                        example["value"]["error"].setdefault("param", None)
+    return document
+
+
 def answers(
     container: Any, description: str, *, errors: Mapping[int, ResponseSpec] = ERRORS
 ) -> dict[int, ResponseSpec]:

@@ -49,9 +49,7 @@ _SPAN: Final = Schema(
 )
 _LIMITS: Final = "Limits by span. A span, and a half of one, that is not named stays as it is; null lifts it."
 LIMITS_SCHEMA: Final = body_schema(_LIMITS, dict.fromkeys(SPANS, _SPAN))
-LIMITS_BODY: Final = taking(
-    _LIMITS, dict.fromkeys(SPANS, _SPAN), example={"day": {"requests": 100, "usd": "5.00"}, "month": None}
-)
+LIMITS_BODY: Final = taking(_LIMITS, dict.fromkeys(SPANS, _SPAN), example={"day": {"requests": 100, "usd": "5.00"}})
 
 
 class RateShape(msgspec.Struct, frozen=True, kw_only=True):
