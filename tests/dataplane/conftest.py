@@ -14,13 +14,13 @@ from tests.dataplane.shop import catalog_text
 from tests.gateway import Customer, RunningGateway, serve_gateway
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sandbox() -> AsyncIterator[RunningSandbox]:
     async with serve_sandbox() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def recorder() -> AsyncIterator[Recorder]:
     async with serve_recorder() as running:
         yield running
@@ -32,7 +32,7 @@ def recorder_bytes() -> bytes:
     return STREAM
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def black_hole() -> Iterator[str]:
     """An address that never completes a connection: its queue of one is full."""
     with socket.socket() as listener:
@@ -49,7 +49,7 @@ def black_hole() -> Iterator[str]:
             client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_gateway(
     cluster: TestCluster, sandbox: RunningSandbox, recorder: Recorder, black_hole: str
 ) -> AsyncIterator[RunningGateway]:

@@ -22,7 +22,7 @@ SETTINGS: Final[dict[str, Any]] = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sandbox() -> AsyncIterator[RunningSandbox]:
     async with serve_sandbox() as running:
         yield running
@@ -47,7 +47,7 @@ def _known(gateway: RunningGateway, provider_id: str) -> bool:
     return True
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_gateway(cluster: TestCluster, sandbox: RunningSandbox) -> AsyncIterator[RunningGateway]:
     catalog = bazaar_text(sandbox.base_url)
     async with serve_gateway(cluster, sandbox=sandbox, catalog=catalog, **SETTINGS) as running:

@@ -10,7 +10,7 @@ from tests.database import TestCluster
 from tests.gateway import RunningGateway, serve_gateway
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sandbox() -> AsyncIterator[RunningSandbox]:
     async with serve_sandbox() as running:
         yield running

@@ -9,7 +9,7 @@ from tests.gateway import Customer
 from tests.leaks.fort import Fort, open_fort
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def one_fort(cluster: TestCluster) -> AsyncIterator[Fort]:
     async with open_fort(cluster) as opened:
         yield opened

@@ -30,13 +30,13 @@ SECRETS_KEY = bytes(range(32))
 TOKEN = "operator-" + "o" * 32
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sandbox() -> AsyncIterator[RunningSandbox]:
     async with serve_sandbox() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def black_hole() -> Iterator[str]:
     """An address that never completes a connection: its queue of one is full."""
     with socket.socket() as listener:
@@ -91,7 +91,7 @@ async def clear_sandbox(gateway: RunningGateway) -> None:
             assert response.status == 200
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def matrix_gateway(
     cluster: TestCluster, sandbox: RunningSandbox, black_hole: str
 ) -> AsyncIterator[RunningGateway]:
@@ -157,7 +157,7 @@ class Market:
         return await customer.receipt((await see(customer.chat(model=model, **fields))).call_id)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_market(cluster: TestCluster, sandbox: RunningSandbox) -> AsyncIterator[Market]:
     clock, key = AheadClock(), base64.b64encode(SECRETS_KEY).decode()
     catalog = market_text(sandbox.base_url)
@@ -182,7 +182,7 @@ async def customer(market: Market) -> Customer:
 # ── a realm of policies ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def witness() -> AsyncIterator[Witness]:
     async with serve_witness() as running:
         yield running
@@ -230,7 +230,7 @@ class Realm:
         return any(each["policy"] != stored for each in routed)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_realm(
     cluster: TestCluster, sandbox: RunningSandbox, witness: Witness
 ) -> AsyncIterator[RunningGateway]:

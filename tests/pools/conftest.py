@@ -10,13 +10,13 @@ from tests.gateway import Customer
 from tests.pools.house import House, Shop, all_is_given_back, end_all, serve_house
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sandbox() -> AsyncIterator[RunningSandbox]:
     async with serve_sandbox() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_house(cluster: TestCluster, sandbox: RunningSandbox) -> AsyncIterator[House]:
     async with serve_house(cluster, sandbox) as running:
         yield running

@@ -51,13 +51,13 @@ class Upstream:
         return list(listing["calls"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sandbox() -> AsyncIterator[RunningSandbox]:
     async with serve_sandbox() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
         yield session
@@ -71,19 +71,19 @@ async def upstream(session: aiohttp.ClientSession, sandbox: RunningSandbox) -> A
     await upstream.control("DELETE", "faults")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def openai_client(sandbox: RunningSandbox) -> AsyncIterator[AsyncOpenAI]:
     async with AsyncOpenAI(base_url=sandbox.base_url, api_key=sandbox.api_key, max_retries=0) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def anthropic_client(sandbox: RunningSandbox) -> AsyncIterator[AsyncAnthropic]:
     async with AsyncAnthropic(base_url=sandbox.url, api_key=sandbox.api_key, max_retries=0) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def gemini_client(sandbox: RunningSandbox) -> AsyncIterator[genai.Client]:
     async with gemini_client_of(sandbox, sandbox.api_key) as client:
         yield client

@@ -8,7 +8,7 @@ from farebox.storage.home import Home
 from tests.database import make_test_home, remove_test_home
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def initialized_home() -> Iterator[Home]:
     """A home whose database was created once and is stopped; `home` copies it, which is faster than creating it."""
     made = make_test_home()

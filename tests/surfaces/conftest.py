@@ -11,13 +11,13 @@ from tests.surfaces.drivers import DRIVERS, Driver
 from tests.surfaces.shop import CATALOG
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sandbox() -> AsyncIterator[RunningSandbox]:
     async with serve_sandbox() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_gateway(cluster: TestCluster, sandbox: RunningSandbox) -> AsyncIterator[RunningGateway]:
     async with serve_gateway(cluster, sandbox=sandbox, catalog=CATALOG) as running:
         yield running

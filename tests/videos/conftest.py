@@ -15,13 +15,13 @@ from tests.videos.shop import catalog_text
 QUICK = VideoJobs(poll_seconds=0.1, max_poll_seconds=0.2)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sandbox() -> AsyncIterator[RunningSandbox]:
     async with serve_sandbox() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_gateway(cluster: TestCluster, sandbox: RunningSandbox) -> AsyncIterator[RunningGateway]:
     async with serve_gateway(cluster, sandbox=sandbox, catalog=catalog_text(), videos=QUICK) as running:
         yield running

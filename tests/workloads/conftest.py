@@ -24,13 +24,13 @@ BOUNDS = Bounds(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def sandbox() -> AsyncIterator[RunningSandbox]:
     async with serve_sandbox() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def raw_upstream() -> AsyncIterator[RawUpstream]:
     async with serve_raw_upstream() as running:
         yield running
@@ -43,7 +43,7 @@ async def raw(raw_upstream: RawUpstream) -> AsyncIterator[RawUpstream]:
     raw_upstream.reset()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 async def shared_gateway(
     cluster: TestCluster, sandbox: RunningSandbox, raw_upstream: RawUpstream
 ) -> AsyncIterator[RunningGateway]:
