@@ -1,3 +1,4 @@
+import socket
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -31,3 +32,20 @@ async def pool(dsn: str) -> AsyncIterator[Pool]:
     """A pool on the test's own database."""
     async with open_pool(dsn) as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def black_hole() -> Iterator[str]:
+    """An address that never completes a connection: its queue of one is full."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        waiting = []
+        for _ in range(4):
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(listener.getsockname())
+            waiting.append(client)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        for client in waiting:
+            client.close()

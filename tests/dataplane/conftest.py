@@ -1,7 +1,6 @@
 """One gateway for most of the folder: every test has customers of its own, and the ledger must be sound after each."""
 
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -30,23 +29,6 @@ async def recorder() -> AsyncIterator[Recorder]:
 def recorder_bytes() -> bytes:
     """The stream that the recorder answers with."""
     return STREAM
-
-
-@pytest.fixture(scope="package")
-def black_hole() -> Iterator[str]:
-    """An address that never completes a connection: its queue of one is full."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = []
-        for _ in range(4):
-            client = socket.socket()
-            client.setblocking(False)
-            client.connect_ex(listener.getsockname())
-            waiting.append(client)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        for client in waiting:
-            client.close()
 
 
 @pytest.fixture(scope="package")

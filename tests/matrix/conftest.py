@@ -4,8 +4,7 @@ routes and keys is forgotten, and the ledger must be sound."""
 import asyncio
 import base64
 import secrets
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -34,23 +33,6 @@ TOKEN = "operator-" + "o" * 32
 async def sandbox() -> AsyncIterator[RunningSandbox]:
     async with serve_sandbox() as running:
         yield running
-
-
-@pytest.fixture(scope="package")
-def black_hole() -> Iterator[str]:
-    """An address that never completes a connection: its queue of one is full."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(0)
-        waiting = []
-        for _ in range(4):
-            client = socket.socket()
-            client.setblocking(False)
-            client.connect_ex(listener.getsockname())
-            waiting.append(client)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
-        for client in waiting:
-            client.close()
 
 
 async def store_keys(gateway: RunningGateway, providers: dict[str, int]) -> None:

@@ -150,7 +150,8 @@ class Forwarding:
             return False
         if self._number == 0 and call.seat is not None and call.route is route:
             return True
-        call.leave_seat()
+        if self._number:
+            call.leave_seat()  # before that the first route's slot is kept until another one is had
         provider = self._parts.catalog().providers.get(route.provider_id)
         if provider is None:
             return False

@@ -129,7 +129,8 @@ class _Order:
         await parts.jobs.insert(job)
         async with contextlib.AsyncExitStack() as stack:
             try:
-                await stack.enter_async_context(started(parts, call, owner_id=JOBS_OWNER_ID))
+                holding = started(parts, call, owner_id=JOBS_OWNER_ID, receive=self._exchange.receive)
+                await stack.enter_async_context(holding)
             except BaseException:
                 await asyncio.shield(self._forget(job))
                 raise

@@ -112,7 +112,8 @@ async def serve_workload(parts: Parts, path: str, exchange: Exchange, call_id: U
         parts = _with_room_for_pictures(parts)
     sending = MediaSending(call, job, Target(path, (("accept", workload.accept),)))
     with place(parts):
-        async with started(parts, call):
+        # The body of a form may still be on its way, and it has a reader.
+        async with started(parts, call, receive=exchange.receive if job.form is None else None):
             if job.framing is not None:
                 await stream_answer(parts, call, sending.after_upload(exchange), sending, framing=job.framing)
             else:
