@@ -11,7 +11,7 @@ from farebox.base.errors import Problem
 from farebox.base.limits import RequestLimits
 from farebox.catalog.ceilings import server_tool_tokens
 from farebox.catalog.model import Catalog, Model, Route, Workload
-from farebox.catalog.policy import combined
+from farebox.catalog.policy import NO_RULE, combined
 from farebox.catalog.rules import Ceiling, most_nanos
 from farebox.dataplane.sending import Sending
 from farebox.dataplane.wanted import Wanted
@@ -136,7 +136,7 @@ def price_hold(routes: Sequence[Route], ceiling: Ceiling, *, variant: str | None
 
 def ask_of(key: KeyRecord, model: Model, wanted: Wanted, *, scope: str) -> Ask:
     """What a call of that key wants of a route: what workspace, key and request allow together."""
-    rule = combined(key.rule, wanted.rule)
+    rule = key.rule if wanted.rule is NO_RULE else combined(key.rule, wanted.rule)
     return Ask(
         model=model,
         workspace_id=key.workspace_id,
