@@ -24,8 +24,7 @@ async def shared_house(cluster: TestCluster, sandbox: RunningSandbox) -> AsyncIt
 
 @pytest.fixture
 async def house(shared_house: House) -> AsyncIterator[House]:
-    for what in ("calls", "faults", "load"):
-        await shared_house.control("DELETE", what)
+    await shared_house.forget_earlier_calls()
     yield shared_house
     await end_all()
     await all_is_given_back(shared_house)

@@ -265,6 +265,11 @@ class House:
             assert response.status == 200, await response.text()
             return await response.json()
 
+    async def forget_earlier_calls(self) -> None:
+        """The sandbox outlives a house, and every house gives its accounts the same names."""
+        for what in ("calls", "faults", "load"):
+            await self.control("DELETE", what)
+
     async def open_account(self, name: str) -> str:
         """The provider accepts this account's key from now on."""
         self._accounts[name] = f"sk-{name}-0c1d2e3f"
@@ -313,7 +318,9 @@ async def serve_house(
         **{"server": Server(graceful_shutdown_seconds=2), **sections},
     )
     async with served as gateway:
-        yield House(gateway, clock)
+        house = House(gateway, clock)
+        await house.forget_earlier_calls()
+        yield house
 
 
 async def end_all() -> None:
