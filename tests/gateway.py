@@ -84,6 +84,7 @@ class Worker:
         sandbox: RunningSandbox,
         *,
         place: tuple[int, int],
+        listener: socket.socket,
         clock: Clock | None = None,
     ) -> None:
         self.boot = Boot(
@@ -96,10 +97,7 @@ class Worker:
         self.app: Gateway = build_app(settings, dsn, self.boot, clock=clock)
         self._settings = settings
         self._serving: asyncio.Task[None] | None = None
-        self._listener = socket.socket()
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind(("127.0.0.1", 0))
-        self._listener.listen(2_048)
+        self._listener = listener
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
 
     @property
@@ -124,6 +122,14 @@ class Worker:
             await self._serving
             self._serving = None
         self._listener.close()
+
+
+def _listening() -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(2_048)
+    return listener
 
 
 def _config(app: Gateway, settings: Settings) -> uvicorn.Config:
@@ -296,7 +302,7 @@ class RunningGateway:
         workers: int,
         clock: Clock | None = None,
     ) -> None:
-        self.settings = settings
+        self._given = self.settings = settings
         self.dsn = dsn
         self.sandbox = sandbox
         self.session = session
@@ -313,6 +319,11 @@ class RunningGateway:
         return self.workers[0].url
 
     @property
+    def site(self) -> str:
+        """The address that people's browsers use, without a path."""
+        return self.settings.server.public_url
+
+    @property
     def base_url(self) -> str:
         return f"{self.url}/v1"
 
@@ -326,9 +337,17 @@ class RunningGateway:
         await self._start_workers()
 
     async def _start_workers(self) -> None:
-        for number in range(self._worker_count):
+        listeners = [_listening() for _ in range(self._worker_count)]
+        if not self._given.server.public_url:
+            # People come by a name, because passkeys belong to one; all workers say it is the first one's.
+            public_url = f"http://localhost:{listeners[0].getsockname()[1]}"
+            server = msgspec.structs.replace(self._given.server, public_url=public_url)
+            self.settings = msgspec.structs.replace(self._given, server=server)
+        for number, listener in enumerate(listeners):
             place = (number, self._worker_count)
-            worker = Worker(self.settings, self.dsn, self.sandbox, place=place, clock=self._worker_clock)
+            worker = Worker(
+                self.settings, self.dsn, self.sandbox, place=place, listener=listener, clock=self._worker_clock
+            )
             self.workers.append(worker)
             await worker.start()
 

@@ -11,17 +11,21 @@ from uuid import UUID
 import httpx
 from prometheus_client import CollectorRegistry, Counter
 
+from farebox.access.parts import Access
 from farebox.api.app import build_api
 from farebox.api.parts import Headers, HealthCheck, Parts
 from farebox.base.ids import random_id
+from farebox.base.site import read_site
 from farebox.catalog.model import Catalog
 from farebox.catalog.store import apply_catalog, load_catalog
 from farebox.catalog.toml_file import read_catalog_file
 from farebox.identity.authenticate import authenticate
 from farebox.identity.cache import KeyCache
 from farebox.identity.model import DEFAULT_SCOPES, KeyRecord, Kind
+from farebox.identity.people.contracts import RpcContracts
 from farebox.identity.store import NewKey, create_key, create_workspace, find_key, workspace_of
 from farebox.ledger.commands import OpenBook
+from farebox.mail.nobody import NoMailing
 from farebox.providers.accounts import Accounts
 from farebox.records.readiness import ReadinessItem, readiness
 from farebox.routing.estimate import Estimate
@@ -104,10 +108,26 @@ class Shop:
             explanation=explanation(self.current, ask, choice),
         )
 
+    def _access(self) -> Access:
+        return Access(
+            pool=self.pool,
+            clock=lambda: self.books.now,
+            brand=self.settings.brand,
+            site=read_site("http://localhost:8080"),
+            sign_in=self.settings.sign_in,
+            authenticate=self._authenticate,
+            postman=NoMailing(),
+            sealer=None,
+            catalog=lambda: self.current,
+            contracts=RpcContracts({}, {}),
+            submit=self.books.batcher.submit,
+            operator_token=OPERATOR_TOKEN,
+        )
+
     def _parts(self) -> Parts:
         return Parts(
+            access=self._access(),
             pool=self.pool,
-            authenticate=self._authenticate,
             catalog=lambda: self.current,
             router=self.router,
             estimate=self.estimate,
@@ -119,7 +139,6 @@ class Shop:
             clock=lambda: self.books.now,
             registry=self.registry,
             metrics_token="metrics-secret",
-            operator_token=OPERATOR_TOKEN,
         )
 
     async def customer(
@@ -147,7 +166,8 @@ class Shop:
 
     def without_operator(self) -> None:
         """As a deployment that has set no token."""
-        self.app = build_api(dataclasses.replace(self._parts(), operator_token=None))
+        access = dataclasses.replace(self._access(), operator_token=None)
+        self.app = build_api(dataclasses.replace(self._parts(), access=access))
 
     async def operator(self, method: str, path: str, *, expect: int = 200, **options: Any) -> Any:
         """The JSON of an answer to the operator."""

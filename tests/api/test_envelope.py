@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from farebox.api.app import build_api
+from farebox.identity.model import KeyRecord
 from tests.api.shop import Shop
 
 PATHS = ["/api/balance", "/api/usage", "/api/setup", "/healthz", "/readyz", "/api/nothing", "/api/openapi.json"]
@@ -90,10 +91,11 @@ async def test_a_database_that_is_away_is_503_with_a_time_to_come_back(shop: Sho
 
 
 async def test_a_fault_of_ours_tells_no_more_than_its_id(shop: Shop) -> None:
-    async def broken(headers: object) -> None:
+    async def broken(headers: object, peer: object) -> KeyRecord:
         raise RuntimeError("secret internals")
 
-    shop.app = build_api(dataclasses.replace(shop._parts(), authenticate=broken))  # type: ignore[arg-type]
+    access = dataclasses.replace(shop._access(), authenticate=broken)
+    shop.app = build_api(dataclasses.replace(shop._parts(), access=access))
     async with shop.client() as client:
         response = await client.get("/api/balance")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "internal_error")

@@ -10,11 +10,14 @@ from farebox.base.brand import Brand
 from farebox.base.errors import CATALOGUE
 from farebox.base.limits import (
     Bounds,
+    Chain,
+    Mail,
     NewWorkspace,
     RateLimits,
     Recovery,
     RequestLimits,
     Routing,
+    SignIn,
     Timeouts,
     Upstream,
     VideoJobs,
@@ -37,6 +40,9 @@ SECTIONS: dict[str, type[msgspec.Struct]] = {
     "routing": Routing,
     "rate_limits": RateLimits,
     "new_workspace": NewWorkspace,
+    "sign_in": SignIn,
+    "mail": Mail,
+    "chains.…": Chain,
     "server": Server,
     "readiness": ReadinessItem,
 }

@@ -10,13 +10,18 @@ from farebox.base.clock import rfc3339
 from farebox.base.ids import show_short
 from farebox.base.money import format_usd, parse_usd
 from farebox.identity.model import KeyRecord
+from farebox.identity.roles import Verb
 from farebox.records.advice import recommended_action
 from farebox.records.balance import Balance, read_balance
 from farebox.storage.pool import connected
 
 
 @get(
-    "/api/balance", summary="Balance, grants and limits of this key and its workspace", security=KEYED, responses=ERRORS
+    "/api/balance",
+    summary="Balance, grants and limits of this key and its workspace",
+    security=KEYED,
+    opt={"verb": Verb.USAGE_READ},
+    responses=ERRORS,
 )
 async def show_balance(parts: TheParts, key: TheKey) -> BalanceShape:
     """What can be spent, what running calls hold, and how much of each limit is left."""

@@ -15,6 +15,7 @@ from farebox.base.errors import Problem
 from farebox.catalog.model import SCOPES_OF_WORKLOAD, Catalog, Model
 from farebox.catalog.policy import Rule, combined
 from farebox.identity.model import SCOPES, KeyRecord
+from farebox.identity.roles import Verb
 from farebox.routing.asking import find_model
 from farebox.routing.estimate import SURFACE_OF_WORKLOAD, SURFACES, Estimate
 from farebox.routing.explain import Explanation, explanation
@@ -39,7 +40,13 @@ ESTIMATE_BODY: Final = taking(
 )
 
 
-@get("/api/route/explain", summary="Where a call would go, and why not elsewhere", security=KEYED, responses=ERRORS)
+@get(
+    "/api/route/explain",
+    summary="Where a call would go, and why not elsewhere",
+    security=KEYED,
+    opt={"verb": Verb.USAGE_READ},
+    responses=ERRORS,
+)
 async def explain_route(
     request: AnyRequest,
     parts: TheParts,
@@ -74,6 +81,7 @@ async def explain_route(
     summary="What a call would cost, by each route",
     status_code=200,
     security=KEYED,
+    opt={"verb": Verb.USAGE_READ},
     responses=ERRORS,
     operation_class=ESTIMATE_BODY,
 )

@@ -15,6 +15,7 @@ from farebox.base.clock import day_of, rfc3339
 from farebox.base.ids import show_short
 from farebox.base.money import format_usd
 from farebox.identity.authenticate import require_scope
+from farebox.identity.roles import Verb
 from farebox.records.key_usage import (
     MAX_GROUPS,
     KeyUsage,
@@ -73,6 +74,7 @@ CSV_COLUMNS: Final = KeyUseShape.__struct_fields__
     "/api/keys/usage",
     summary="Requests and spend by key or label",
     security=KEYED,
+    opt={"verb": Verb.USAGE_READ},
     responses=answers(KeyUseList, "The dearest first"),
     tags=["keys"],
 )

@@ -46,6 +46,7 @@ from farebox.identity.model import CreatedKey, KeyListing, KeyStatus, Labels
 from farebox.identity.policies import write_rule
 from farebox.identity.rates import write_rate
 from farebox.identity.reaches import read_holdings
+from farebox.identity.roles import Verb
 from farebox.ledger.limits import LimitHolder
 from farebox.records.page import show_cursor
 from farebox.storage.pool import connected
@@ -58,7 +59,14 @@ _log = structlog.get_logger(__name__)
 Text = str | None
 
 
-@get("/api/keys", summary="Keys, newest first", security=KEYED, responses=answers(KeyList, "A page"), tags=_TAGS)
+@get(
+    "/api/keys",
+    summary="Keys, newest first",
+    security=KEYED,
+    opt={"verb": Verb.KEYS_READ},
+    responses=answers(KeyList, "A page"),
+    tags=_TAGS,
+)
 async def list_keys(
     request: AnyRequest,
     parts: TheParts,
@@ -87,7 +95,14 @@ async def list_keys(
     return Response(KeyList(data=shown, has_more=has_more, next_cursor=next_cursor))
 
 
-@get("/api/keys/{key_id:str}", summary="One key", security=KEYED, responses=ERRORS, tags=_TAGS)
+@get(
+    "/api/keys/{key_id:str}",
+    summary="One key",
+    security=KEYED,
+    opt={"verb": Verb.KEYS_READ},
+    responses=ERRORS,
+    tags=_TAGS,
+)
 async def show_key(parts: TheParts, key: TheKey, key_id: FromPath[str]) -> KeyShape:
     """What the key may do and what it has used of its limits. 404 for keys of other workspaces."""
     require_scope(key, MANAGE)
@@ -101,6 +116,7 @@ async def show_key(parts: TheParts, key: TheKey, key_id: FromPath[str]) -> KeySh
     "/api/keys",
     summary="Make a key",
     security=KEYED,
+    opt={"verb": Verb.KEYS_MANAGE},
     responses=MANAGED,
     operation_class=NEW_KEY_BODY,
     request_max_body_size=MAX_BODY_BYTES,
@@ -124,6 +140,7 @@ async def make_key(request: AnyRequest, parts: TheParts, key: TheKey) -> NewKeyS
     "/api/keys/{key_id:str}",
     summary="Change a key",
     security=KEYED,
+    opt={"verb": Verb.KEYS_MANAGE},
     responses=MANAGED,
     operation_class=KEY_CHANGE_BODY,
     request_max_body_size=MAX_BODY_BYTES,
@@ -157,6 +174,7 @@ async def change_key(request: AnyRequest, parts: TheParts, key: TheKey, key_id: 
     "/api/keys/{key_id:str}/roll",
     summary="Put a new key in the place of one",
     security=KEYED,
+    opt={"verb": Verb.KEYS_MANAGE},
     responses=MANAGED,
     operation_class=ROLL_BODY,
     request_max_body_size=MAX_BODY_BYTES,
@@ -186,7 +204,13 @@ async def roll_key(request: AnyRequest, parts: TheParts, key: TheKey, key_id: Fr
 
 
 @delete(
-    "/api/keys/{key_id:str}", summary="Revoke a key", security=KEYED, responses=MANAGED, status_code=200, tags=_TAGS
+    "/api/keys/{key_id:str}",
+    summary="Revoke a key",
+    security=KEYED,
+    opt={"verb": Verb.KEYS_MANAGE},
+    responses=MANAGED,
+    status_code=200,
+    tags=_TAGS,
 )
 async def revoke_key(parts: TheParts, key: TheKey, key_id: FromPath[str]) -> KeyShape:
     """It stops working within a second and stays in the list. Revoking a revoked key changes nothing."""

@@ -22,6 +22,7 @@ from farebox.base.errors import Problem
 from farebox.identity.authenticate import require_scope
 from farebox.identity.grants import SPANS, Wanted
 from farebox.identity.model import RateLimit
+from farebox.identity.roles import Verb
 from farebox.ledger.commands import Command
 from farebox.ledger.limits import LimitChange, LimitHolder, change_limits
 from farebox.ledger.outcomes import Reason, Refusal
@@ -71,7 +72,13 @@ class LimitsShape(msgspec.Struct, frozen=True, kw_only=True):
     object: str = "limits"
 
 
-@get("/api/limits", summary="Limits of this key and its workspace, and their use", security=KEYED, responses=ERRORS)
+@get(
+    "/api/limits",
+    summary="Limits of this key and its workspace, and their use",
+    security=KEYED,
+    opt={"verb": Verb.USAGE_READ},
+    responses=ERRORS,
+)
 async def show_limits(parts: TheParts, key: TheKey) -> LimitsShape:
     """What may be used by day, month and lifetime, what is used of it, and how fast calls may come."""
     require_scope(key, "usage.read")
@@ -86,6 +93,7 @@ async def show_limits(parts: TheParts, key: TheKey) -> LimitsShape:
     "/api/keys/{key_id:str}/limits",
     summary="Set limits of a key of this workspace",
     security=KEYED,
+    opt={"verb": Verb.KEYS_MANAGE},
     responses=MANAGED,
     operation_class=LIMITS_BODY,
     request_max_body_size=MAX_BODY_BYTES,

@@ -9,13 +9,15 @@ import msgspec
 from litestar import get, put
 from litestar.params import FromPath, QueryParameter
 
-from farebox.api.depend import AnyRequest, TheOperator, TheParts
+from farebox.access.depend import TheOperator
+from farebox.api.depend import AnyRequest, TheParts
 from farebox.api.describe import ERRORS, OPERATED
 from farebox.api.filters import Query
 from farebox.api.holders import any_holder
 from farebox.api.limits import LIMITS_BODY, LimitsShape, limits_shape, read_changes, set_limits
 from farebox.api.policy import POLICY_BODY, PolicyShape, policy_shape, set_policy
 from farebox.base.errors import Problem
+from farebox.identity.roles import PlatformVerb
 from farebox.ledger.limits import holder_limits
 from farebox.routing.sale import OperatorSaleView, operator_sale, sales
 from farebox.storage.pool import connected
@@ -39,7 +41,14 @@ class OperatorRouteList(msgspec.Struct, frozen=True, kw_only=True):
     object: str = "list"
 
 
-@get(_LIMITS, summary="Limits of a workspace or a key", security=OPERATED, responses=ERRORS, tags=["operator"])
+@get(
+    _LIMITS,
+    summary="Limits of a workspace or a key",
+    security=OPERATED,
+    opt={"verb": PlatformVerb.WORKSPACES_READ},
+    responses=ERRORS,
+    tags=["operator"],
+)
 async def show_workspace_limits(
     request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, of_key: OfKey = None
 ) -> LimitsShape:
@@ -55,6 +64,7 @@ async def show_workspace_limits(
     _LIMITS,
     summary="Set limits of a workspace or a key",
     security=OPERATED,
+    opt={"verb": PlatformVerb.LIMITS_CHANGE},
     responses=ERRORS,
     operation_class=LIMITS_BODY,
     tags=["operator"],
@@ -70,7 +80,14 @@ async def set_workspace_limits(
         return await set_limits(parts, connection, await any_holder(connection, workspace_id, named), changes)
 
 
-@get(_POLICY, summary="The policy of a workspace or a key", security=OPERATED, responses=ERRORS, tags=["operator"])
+@get(
+    _POLICY,
+    summary="The policy of a workspace or a key",
+    security=OPERATED,
+    opt={"verb": PlatformVerb.WORKSPACES_READ},
+    responses=ERRORS,
+    tags=["operator"],
+)
 async def show_workspace_policy(
     request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, of_key: OfKey = None
 ) -> PolicyShape:
@@ -85,6 +102,7 @@ async def show_workspace_policy(
     _POLICY,
     summary="Set the policy of a workspace or a key",
     security=OPERATED,
+    opt={"verb": PlatformVerb.POLICY_CHANGE},
     responses=ERRORS,
     operation_class=POLICY_BODY,
     tags=["operator"],
@@ -104,6 +122,7 @@ async def set_workspace_policy(
     "/api/operator/routes",
     summary="The checklist of every route",
     security=OPERATED,
+    opt={"verb": PlatformVerb.WORKSPACES_READ},
     responses=ERRORS,
     tags=["operator"],
 )

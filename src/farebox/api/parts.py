@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from prometheus_client import CollectorRegistry
 
+from farebox.access.parts import Access
 from farebox.base.brand import Brand
 from farebox.base.clock import Clock
 from farebox.base.limits import RequestLimits
@@ -19,7 +20,6 @@ from farebox.routing.router import Router
 from farebox.storage.pool import Pool
 
 Headers = list[tuple[bytes, bytes]]
-Authenticate = Callable[[Headers, str | None], Awaitable[KeyRecord]]
 EstimateCall = Callable[[KeyRecord, str, bytes, Headers], Awaitable[Estimate]]
 """What a call would cost: the key, one of `routing.estimate.SURFACES`, the body and ASGI's headers. Raises Problem."""
 
@@ -36,14 +36,13 @@ class HealthCheck(NamedTuple):
 class Parts:
     """Everything the API needs, and nothing that it makes itself.
 
-    `authenticate` takes ASGI's headers and the socket's other end, and raises Problem. `health` tells what only the
+    `access` tells who asks. `health` tells what only the
     process knows (change feed, ledger); database, schema and catalog are looked at by the API itself. `router` is the
-    one that routes calls, `submit` sends a command to the ledger. Without webhooks there is no `webhook_secret`;
-    without `operator_token` there is nothing under `/api/operator`.
+    one that routes calls, `submit` sends a command to the ledger. Without webhooks there is no `webhook_secret`.
     """
 
+    access: Access
     pool: Pool
-    authenticate: Authenticate
     catalog: Callable[[], Catalog]
     router: Router
     estimate: EstimateCall
@@ -56,6 +55,5 @@ class Parts:
     registry: CollectorRegistry
     metrics_token: str | None = None
     webhook_secret: str | None = None
-    operator_token: str | None = None
     is_sandbox: bool = False
     base_path: str = "/v1"

@@ -18,6 +18,7 @@ from farebox.catalog.policy import Rule
 from farebox.identity.authenticate import require_scope
 from farebox.identity.grants import Wanted
 from farebox.identity.policies import Connection, UnreadableRule, read_rules, write_rule
+from farebox.identity.roles import Verb
 from farebox.ledger.limits import LimitHolder
 from farebox.routing.shown import RuleView, rule_view
 from farebox.routing.wishes import MAX_WISHES_BYTES, POLICY_FIELDS, read_policy
@@ -51,7 +52,13 @@ class PolicyShape(msgspec.Struct, frozen=True, kw_only=True):
     object: str = "policy"
 
 
-@get("/api/policy", summary="What this key and its workspace allow", security=KEYED, responses=ERRORS)
+@get(
+    "/api/policy",
+    summary="What this key and its workspace allow",
+    security=KEYED,
+    opt={"verb": Verb.POLICY_READ},
+    responses=ERRORS,
+)
 async def show_policy(parts: TheParts, key: TheKey) -> PolicyShape:
     """The policy that calls by this key have, and its parts."""
     require_scope(key, "usage.read")
@@ -63,6 +70,7 @@ async def show_policy(parts: TheParts, key: TheKey) -> PolicyShape:
     "/api/keys/{key_id:str}/policy",
     summary="Set the policy of a key of this workspace",
     security=KEYED,
+    opt={"verb": Verb.KEYS_MANAGE},
     responses=MANAGED,
     operation_class=POLICY_BODY,
     request_max_body_size=MAX_BODY_BYTES,

@@ -11,6 +11,7 @@ from farebox.api.filters import Query
 from farebox.api.shapes import PostingList, posting_shape
 from farebox.api.usage import SCOPE, Text
 from farebox.identity.authenticate import require_scope
+from farebox.identity.roles import Verb
 from farebox.records.page import show_cursor
 from farebox.records.postings import read_posting_page
 from farebox.storage.pool import connected
@@ -18,7 +19,13 @@ from farebox.storage.pool import connected
 PARAMETERS = frozenset({"cursor", "limit"})
 
 
-@get("/api/receipts", summary="Movements of the balance, newest first", security=KEYED, responses=ERRORS)
+@get(
+    "/api/receipts",
+    summary="Movements of the balance, newest first",
+    security=KEYED,
+    opt={"verb": Verb.USAGE_READ},
+    responses=ERRORS,
+)
 async def list_postings(
     request: AnyRequest,
     parts: TheParts,

@@ -12,6 +12,7 @@ from farebox.api.explain import asked_model
 from farebox.api.filters import Query
 from farebox.catalog.model import Catalog, Model
 from farebox.identity.model import KeyRecord
+from farebox.identity.roles import Verb
 from farebox.routing.sale import SaleView, sales
 
 # Routes in one answer; a model's own are asked for by `model`.
@@ -28,7 +29,13 @@ class RouteList(msgspec.Struct, frozen=True, kw_only=True):
     object: str = "list"
 
 
-@get("/api/routes", summary="Every model's routes, for planning", security=KEYED, responses=ERRORS)
+@get(
+    "/api/routes",
+    summary="Every model's routes, for planning",
+    security=KEYED,
+    opt={"verb": Verb.USAGE_READ},
+    responses=ERRORS,
+)
 async def list_routes(
     request: AnyRequest,
     parts: TheParts,

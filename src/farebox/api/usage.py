@@ -21,6 +21,7 @@ from farebox.api.shapes import UsageList, UsageShape, usage_shape
 from farebox.base.errors import Problem
 from farebox.base.ids import IdError, read_call
 from farebox.identity.authenticate import require_scope
+from farebox.identity.roles import Verb
 from farebox.ledger.reading import Connection
 from farebox.records.page import Cursor, show_cursor
 from farebox.records.receipt import read_receipt
@@ -35,7 +36,13 @@ CSV_COLUMNS: Final = UsageShape.__struct_fields__
 Text = str | None
 
 
-@get("/api/usage", summary="Calls, newest first", security=KEYED, responses=answers(UsageList, "A page of calls"))
+@get(
+    "/api/usage",
+    summary="Calls, newest first",
+    security=KEYED,
+    opt={"verb": Verb.USAGE_READ},
+    responses=answers(UsageList, "A page of calls"),
+)
 async def list_usage(
     request: AnyRequest,
     parts: TheParts,
@@ -72,7 +79,13 @@ async def list_usage(
     return Response(UsageList(data=data, has_more=next_cursor is not None, next_cursor=next_cursor))
 
 
-@get("/api/usage/{call_id:str}", summary="The receipt of one call", security=KEYED, responses=ERRORS)
+@get(
+    "/api/usage/{call_id:str}",
+    summary="The receipt of one call",
+    security=KEYED,
+    opt={"verb": Verb.USAGE_READ},
+    responses=ERRORS,
+)
 async def show_receipt(parts: TheParts, key: TheKey, call_id: FromPath[str]) -> ReceiptShape:
     """Everything that the charge of a call follows from. 404 for calls of other workspaces."""
     require_scope(key, SCOPE)

@@ -8,6 +8,7 @@ from farebox.api.describe import ERRORS, KEYED
 from farebox.base.signing import show_signing_key, signing_key
 from farebox.identity.authenticate import require_scope
 from farebox.identity.model import KeyRecord
+from farebox.identity.roles import Verb
 
 
 class WebhooksShape(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +20,11 @@ class WebhooksShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @get(
-    "/api/webhooks", summary="Whether there are webhooks, and this workspace's secret", security=KEYED, responses=ERRORS
+    "/api/webhooks",
+    summary="Whether there are webhooks, and this workspace's secret",
+    security=KEYED,
+    opt={"verb": Verb.KEYS_MANAGE},
+    responses=ERRORS,
 )
 async def show_webhooks(parts: TheParts, key: TheKey) -> WebhooksShape:
     """For keys with the scope `videos` or `keys.manage`."""

@@ -85,6 +85,19 @@ CATALOGUE: Mapping[str, Entry] = {
     "exceeds_own_key": Entry(
         403, _C, False, "Ask for no more than the managing key has itself, or use a key that has it."
     ),
+    "not_signed_in": Entry(401, _C, False, "Sign in, or send an API key where one will do."),
+    "sign_in_failed": Entry(401, _C, False, "Ask for a new code or challenge, and answer that one."),
+    "second_factor_required": Entry(
+        403, _C, False, "Give a code of the authenticator app, a recovery code, or use a passkey."
+    ),
+    "step_up_required": Entry(403, _C, False, "Prove again who you are, then send it again."),
+    "role_not_allowed": Entry(403, _C, False, "Ask somebody whose role allows it, or for another role."),
+    "cross_site_request": Entry(403, _C, False, "Send it from this gateway's own pages, or with an API key."),
+    "workspace_required": Entry(400, _C, False, "Name the workspace in the header that the message names."),
+    "conflict": Entry(409, _C, False, "Look at how it stands now; the message says what is in the way."),
+    "too_many_attempts": Entry(429, _C, True, "Wait as long as Retry-After says."),
+    "sign_in_unavailable": Entry(503, _O, False, "Sign in another way, or tell the operator what the message says."),
+    "chain_unavailable": Entry(503, _O, True, "Send it again later, or sign in with a wallet that is no contract."),
     "address_not_allowed": Entry(403, _C, False, "Call from an address that this key allows, or use another key."),
     "model_not_found": Entry(404, _C, False, "List the models of this key with GET /v1/models."),
     "not_found": Entry(404, _C, False, "Check the address and the id."),

@@ -1,5 +1,7 @@
 """Named bounds. Each says what it bounds and why it has its size; operators change them in `farebox.toml`."""
 
+from typing import Literal
+
 import msgspec
 
 
@@ -123,3 +125,52 @@ class NewWorkspace(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     # Like "requests:100/day" and "usd:5/month".
     limits: tuple[str, ...] = ()
+    # Promotional credit of a workspace that somebody makes after signing up; in a sandbox it is $10. Whoever has many
+    # addresses gets it many times.
+    welcome_credit_usd: str = "0"
+    # Workspaces that one person may own.
+    max_owned: int = 10
+
+
+class SignIn(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[sign_in]`: how people prove who they are, and for how long that is believed."""
+
+    # Whether somebody unknown gets an account by signing in; else only who was invited, or `farebox admin create`d.
+    open: bool = True
+    # A code by e-mail; the link in the same letter.
+    code_seconds: float = 600.0
+    # The text that a wallet signs, and the challenge of a passkey.
+    challenge_seconds: float = 300.0
+    # A session ends when nobody used it for so long, and at the latest after the second.
+    idle_seconds: float = 604_800.0
+    session_seconds: float = 2_592_000.0
+    # Money, keys and members want a proof that is not older than this.
+    step_up_seconds: float = 900.0
+    # An invitation that nobody accepted is void after a week.
+    invitation_seconds: float = 604_800.0
+
+
+MailSecurity = Literal["starttls", "tls", "none"]
+
+
+class Mail(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[mail]`: the server that takes letters. Without a host none are sent, and nobody signs in by e-mail."""
+
+    host: str = ""
+    port: int = 587
+    # none only for a server on this machine.
+    security: MailSecurity = "starttls"
+    # The password is in FAREBOX_SMTP_PASSWORD.
+    username: str = ""
+    # The sender, like "Farebox <no-reply@example.com>".
+    sender: str = ""
+    timeout_seconds: float = 20.0
+
+
+class Chain(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[chains.<name>]`: a blockchain on which wallets that are contracts can be asked."""
+
+    chain_id: int
+    # The variable of the environment with the address of a JSON-RPC server: such addresses often have a key in them.
+    rpc_url_env: str
+    timeout_seconds: float = 5.0

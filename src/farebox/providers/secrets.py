@@ -51,18 +51,31 @@ class Safe:
 
     def seal(self, secret: str, *, credential_id: str, provider_id: str) -> bytes:
         """The secret as it may be stored in the row of that credential."""
-        nonce = os.urandom(NONCE_BYTES)
-        sealed = self._current.cipher.encrypt(nonce, secret.encode(), _bound_to(credential_id, provider_id))
-        return self._current.fingerprint + nonce + sealed
+        return self._seal(secret, _bound_to(credential_id, provider_id))
 
     def open(self, sealed: bytes, *, credential_id: str, provider_id: str) -> str:
         """The secret. Raises CannotOpen."""
+        return self._open(sealed, _bound_to(credential_id, provider_id))
+
+    def seal_for(self, secret: str, bound_to: str) -> bytes:
+        """Another small secret as it may be stored, for that row alone: `totp person_…`."""
+        return self._seal(secret, _OTHER + bound_to.encode())
+
+    def open_for(self, sealed: bytes, bound_to: str) -> str:
+        """What `seal_for` sealed. Raises CannotOpen."""
+        return self._open(sealed, _OTHER + bound_to.encode())
+
+    def _seal(self, secret: str, bound_to: bytes) -> bytes:
+        nonce = os.urandom(NONCE_BYTES)
+        return self._current.fingerprint + nonce + self._current.cipher.encrypt(nonce, secret.encode(), bound_to)
+
+    def _open(self, sealed: bytes, bound_to: bytes) -> str:
         key = self._by_fingerprint.get(sealed[:FINGERPRINT_BYTES])
         if key is None or len(sealed) < MIN_SEALED_BYTES:
             raise CannotOpen(f"it was encrypted with another key than {VARIABLE} holds")
         nonce, rest = sealed[FINGERPRINT_BYTES:][:NONCE_BYTES], sealed[FINGERPRINT_BYTES + NONCE_BYTES :]
         try:
-            return key.cipher.decrypt(nonce, rest, _bound_to(credential_id, provider_id)).decode()
+            return key.cipher.decrypt(nonce, rest, bound_to).decode()
         except InvalidTag:
             pass
         # Not chained: a traceback that shows locals would show the ciphertext.
@@ -71,6 +84,9 @@ class Safe:
     def is_current(self, sealed: bytes) -> bool:
         """Whether it was sealed with the current key."""
         return sealed[:FINGERPRINT_BYTES] == self._current.fingerprint
+
+
+_OTHER: Final = b"farebox secret\0"
 
 
 def _bound_to(credential_id: str, provider_id: str) -> bytes:

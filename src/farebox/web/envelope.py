@@ -1,6 +1,6 @@
 """What goes around every answer of the API: a request id, security headers, and HEAD for whatever has GET."""
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final
 
 from farebox.base.clock import Clock
@@ -20,9 +20,11 @@ REQUEST_ID: Final = "farebox.request_id"
 class Envelope:
     """An ASGI app around another."""
 
-    def __init__(self, app: App, clock: Clock) -> None:
+    def __init__(self, app: App, clock: Clock, *, headers: Sequence[tuple[bytes, bytes]] = API_HEADERS) -> None:
+        """`headers`: what every answer has, in place of what the app says under the same names."""
         self._app = app
         self._clock = clock
+        self._headers = tuple(headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; other protocols than HTTP pass as they are."""
@@ -30,7 +32,7 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         request_id = f"req_{uuid7(self._clock()).hex}"
-        answer = _Answer(request_id, receive, send, bodiless=scope["method"] == "HEAD")
+        answer = _Answer(request_id, self._headers, receive, send, bodiless=scope["method"] == "HEAD")
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         await self._app({**scope, "method": method, REQUEST_ID: request_id}, answer.receive, answer.send)
 
@@ -38,9 +40,17 @@ class Envelope:
 class _Answer:
     """One answer on its way out."""
 
-    def __init__(self, request_id: str, receive: Receive, send: Send, *, bodiless: bool) -> None:
+    def __init__(
+        self,
+        request_id: str,
+        headers: Sequence[tuple[bytes, bytes]],
+        receive: Receive,
+        send: Send,
+        *,
+        bodiless: bool,
+    ) -> None:
         shown = request_id.encode()
-        self._headers = [(b"x-request-id", shown), (b"request-id", shown), *API_HEADERS]
+        self._headers = [(b"x-request-id", shown), (b"request-id", shown), *headers]
         self._receive = receive
         self._send = send
         self._bodiless = bodiless

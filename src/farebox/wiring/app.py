@@ -8,10 +8,12 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from farebox.admin.app import build_admin
 from farebox.api.app import build_api
 from farebox.base.clock import Clock, monotone_clock
 from farebox.base.errors import OperatorError, Problem
 from farebox.base.ids import uuid7
+from farebox.console.app import build_console
 from farebox.dataplane.app import Dataplane, serves
 from farebox.dataplane.asgi import id_headers, send_problem, send_whole
 from farebox.dataplane.parts import Receive, Scope, Send
@@ -21,11 +23,14 @@ from farebox.wiring.running import running, wait_for_calls
 from farebox.wiring.settings import Boot, Settings
 from farebox.wiring.upstream import upstream_client
 
+# What answers in JSON (or text), whatever is asked there; people's pages are everywhere else.
+API_PATHS = ("/api", "/healthz", "/readyz", "/metrics")
+
 _log = structlog.get_logger(__name__)
 
 
 class Gateway:
-    """`/v1/…` to the data plane, everything else to the API. Its lifespan builds and ends the parts."""
+    """`/v1/…` to the data plane, `/api` and its like to the API, the rest to pages. Its lifespan makes the parts."""
 
     def __init__(self, settings: Settings, dsn: str, boot: Boot, *, clock: Clock | None = None) -> None:
         """`clock` None: the machine's."""
@@ -35,6 +40,8 @@ class Gateway:
         self._clock = clock
         self._dataplane: Any = None
         self._api: Any = None
+        self._console: Any = None
+        self._admin: Any = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the lifespan or one request."""
@@ -49,8 +56,12 @@ class Gateway:
             await self._welcome(scope, send)
         elif serves(scope["path"]):
             await self._dataplane(scope, receive, send)
-        else:
+        elif _is_of(scope["path"], API_PATHS):
             await self._api(scope, receive, send)
+        elif _is_of(scope["path"], ("/admin",)):
+            await self._admin(scope, receive, send)
+        else:
+            await self._console(scope, receive, send)
 
     async def _welcome(self, scope: Scope, send: Send) -> None:
         page = welcome_page(self._settings.brand, is_sandbox=self._boot.sandbox_base_url is not None)
@@ -87,8 +98,15 @@ class Gateway:
         stack.push_async_callback(wait_for_calls, dataplane.calls)
         chores = asyncio.create_task(chores_of(parts, self._dsn, client).run(), name="chores")
         stack.push_async_callback(_cancel, chores)
-        self._api = build_api(parts.api_parts(dataplane))
+        access = parts.access()
+        self._api = build_api(parts.api_parts(dataplane, access))
+        self._console = build_console(access)
+        self._admin = build_admin(access)
         self._dataplane = Dataplane(dataplane)
+
+
+def _is_of(path: str, places: tuple[str, ...]) -> bool:
+    return any(path == place or path.startswith(f"{place}/") for place in places)
 
 
 async def _cancel(task: "asyncio.Task[None]") -> None:

@@ -12,10 +12,11 @@ import msgspec
 import structlog
 from prometheus_client import CollectorRegistry
 
+from farebox.access.parts import Access
 from farebox.api.parts import HealthCheck
 from farebox.api.parts import Parts as ApiParts
 from farebox.base.clock import Clock, monotone_clock
-from farebox.base.money import parse_usd
+from farebox.base.money import NANOS_PER_USD, parse_usd
 from farebox.catalog.live import LiveCatalog
 from farebox.catalog.store import load_price
 from farebox.dataplane.gate import Gate
@@ -46,6 +47,8 @@ from farebox.records.readiness import ReadinessItem, readiness
 from farebox.routing.estimate import Estimate
 from farebox.storage.changes import ChangeFeed
 from farebox.storage.pool import Pool, PoolBounds, connected, open_pool
+from farebox.wiring.mailing import contracts_of, mailing_of
+from farebox.wiring.people import site_of
 from farebox.wiring.routing import RoutingParts
 from farebox.wiring.settings import Boot, Settings, operator_token_of, trusted_proxies_of, webhook_secret_of
 
@@ -54,6 +57,8 @@ POOL_BOUNDS = PoolBounds(min_size=1, max_size=8)
 # On the way down, calls that were cancelled get this long to settle before the ledger closes.
 LAST_SETTLEMENTS_SECONDS = 10.0
 LAST_SETTLEMENTS_POLL_SECONDS = 0.02
+# Where nothing costs anything, a new workspace can call at once.
+SANDBOX_WELCOME_NANOS = 10 * NANOS_PER_USD
 
 
 _log = structlog.get_logger(__name__)
@@ -108,6 +113,8 @@ class Running:
             alive=lambda: self.ledger.connected,
         )
         self.uses = KeyUses(lambda: connected(pool), self.clock)
+        self.mailing = mailing_of(settings, boot, pool, self.clock)
+        self.contracts = contracts_of(settings)
         self._trusted_proxies = trusted_proxies_of(settings)
         self._refreshes: set[asyncio.Task[Any]] = set()
 
@@ -201,7 +208,32 @@ class Running:
             metrics=self.metrics,
         )
 
-    def api_parts(self, dataplane: Parts) -> ApiParts:
+    def access(self) -> Access:
+        """What the shells get in order to know who asks."""
+        settings, is_sandbox = self.settings, self.boot.sandbox_base_url is not None
+        new = settings.new_workspace
+        server = settings.server
+        return Access(
+            pool=self.pool,
+            clock=self.clock,
+            brand=settings.brand,
+            site=site_of(server.public_url, host=server.host, port=server.port),
+            sign_in=settings.sign_in,
+            authenticate=self.authenticate,
+            postman=self.mailing.postman,
+            sealer=safe_of(settings.secrets_key, settings.old_secrets_key),
+            contracts=self.contracts,
+            submit=self.ledger.submit,
+            catalog=lambda: self.catalog.current(self.clock()),
+            trusted_proxies=self._trusted_proxies,
+            operator_token=self.operator_token,
+            new_workspace_limits=new.limits,
+            welcome_credit_nanos=SANDBOX_WELCOME_NANOS if is_sandbox else parse_usd(new.welcome_credit_usd),
+            max_owned_workspaces=new.max_owned,
+            is_sandbox=is_sandbox,
+        )
+
+    def api_parts(self, dataplane: Parts, access: Access) -> ApiParts:
         """What the API gets; the data plane says what calls would cost."""
 
         async def estimate(key: KeyRecord, surface: str, body: bytes, headers: Headers) -> Estimate:
@@ -209,8 +241,8 @@ class Running:
 
         settings = self.settings
         return ApiParts(
+            access=access,
             pool=self.pool,
-            authenticate=self.authenticate,
             catalog=lambda: self.catalog.current(self.clock()),
             router=self.routing.router,
             estimate=estimate,
@@ -223,7 +255,6 @@ class Running:
             registry=self.registry,
             metrics_token=settings.metrics_token,
             webhook_secret=self.webhook_secret,
-            operator_token=self.operator_token,
             is_sandbox=self.boot.sandbox_base_url is not None,
         )
 
@@ -307,6 +338,9 @@ async def running(
         await parts.refresh_pools()
         parts.feed.start()
         stack.push_async_callback(parts.feed.stop)
+        stack.push_async_callback(parts.mailing.stop)
+        parts.mailing.start()
+        stack.push_async_callback(parts.contracts.close)
         stack.push_async_callback(parts.uses.stop)
         parts.uses.start()
         parts.streams.start()

@@ -20,11 +20,14 @@ from farebox.base.brand import Brand
 from farebox.base.errors import OperatorError
 from farebox.base.limits import (
     Bounds,
+    Chain,
+    Mail,
     NewWorkspace,
     RateLimits,
     Recovery,
     RequestLimits,
     Routing,
+    SignIn,
     Timeouts,
     Upstream,
     VideoJobs,
@@ -35,6 +38,7 @@ from farebox.catalog.toml_place import Place, StructT, Table, check_keys, check_
 from farebox.providers.secrets import safe_of
 from farebox.storage.home import Home
 from farebox.wiring.arguments import read_limits
+from farebox.wiring.people import check_people, read_chains, rpc_urls_of
 
 # A configuration is a page or two; anything larger is another file.
 MAX_FILE_BYTES: Final = 1_000_000
@@ -55,13 +59,14 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "FAREBOX_OPERATOR_TOKEN": "Bearer token of /api/operator/*, which is off without it; at least 32 characters",
     "FAREBOX_SECRETS_KEY": "32 bytes in base64 that stored provider keys are encrypted with",
     "FAREBOX_OLD_SECRETS_KEY": "the key before, while `farebox provider rotate-secrets` changes to a new one",
+    "FAREBOX_SMTP_PASSWORD": "password of the mail server's account",
     "PORT": "port to listen on, as --port",
 }
 """Every variable that Farebox reads, but for the providers' keys, whose names stand in the catalog."""
 
 _SECRETS: Final = (
     *("DATABASE_URL", "FAREBOX_METRICS_TOKEN", "FAREBOX_WEBHOOK_SECRET", "FAREBOX_OPERATOR_TOKEN"),
-    *("FAREBOX_SECRETS_KEY", "FAREBOX_OLD_SECRETS_KEY"),
+    *("FAREBOX_SECRETS_KEY", "FAREBOX_OLD_SECRETS_KEY", "FAREBOX_SMTP_PASSWORD"),
 )
 # 32 characters of base64 are 192 bits.
 MIN_WEBHOOK_SECRET_CHARS: Final = 32
@@ -100,6 +105,9 @@ class Server(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     # Networks in CIDR notation whose X-Forwarded-For is believed: those of the proxies in front. Without any, the
     # other end of the connection is the client.
     trusted_proxies: tuple[str, ...] = ()
+    # The address that people's browsers use, like "https://ai.example.com". Links in letters, what wallets sign and
+    # whose passkeys work follow from it. "": http://localhost and the port, where Farebox listens on this machine only.
+    public_url: str = ""
 
 
 ReadinessState = Literal["live", "operator_action_needed", "third_party_blocked", "disabled_safely"]
@@ -129,7 +137,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     routing: Routing = Routing()
     rate_limits: RateLimits = RateLimits()
     new_workspace: NewWorkspace = NewWorkspace()
+    sign_in: SignIn = SignIn()
+    mail: Mail = Mail()
     server: Server = Server()
+    chains: tuple[Chain, ...] = ()
     readiness: tuple[ReadinessItem, ...] = ()
     config_path: str
     home_path: str
@@ -139,6 +150,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     operator_token: str | None = None
     secrets_key: str | None = None
     old_secrets_key: str | None = None
+    smtp_password: str | None = None
+    rpc_urls: Mapping[int, str] = {}
 
     @property
     def home(self) -> Home:
@@ -179,6 +192,8 @@ _SECTIONS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "routing": Routing,
     "rate_limits": RateLimits,
     "new_workspace": NewWorkspace,
+    "sign_in": SignIn,
+    "mail": Mail,
     "server": Server,
 }
 
@@ -197,6 +212,7 @@ def load_settings(config: Path | None = None, environment: Mapping[str, str] = o
     safe_of(environment.get("FAREBOX_SECRETS_KEY"), environment.get("FAREBOX_OLD_SECRETS_KEY"))
     path = (config or Path(environment.get("FAREBOX_CONFIG") or default_config_path())).expanduser().absolute()
     document, place = _read(path)
+    chains = read_chains(document, place)
     return Settings(
         **_sections(document, place),  # type: ignore[arg-type]
         readiness=_readiness(document, place),
@@ -208,6 +224,9 @@ def load_settings(config: Path | None = None, environment: Mapping[str, str] = o
         operator_token=environment.get("FAREBOX_OPERATOR_TOKEN"),
         secrets_key=environment.get("FAREBOX_SECRETS_KEY"),
         old_secrets_key=environment.get("FAREBOX_OLD_SECRETS_KEY"),
+        smtp_password=environment.get("FAREBOX_SMTP_PASSWORD"),
+        chains=chains,
+        rpc_urls=rpc_urls_of(chains, environment),
     )
 
 
@@ -269,7 +288,7 @@ def _read(path: Path) -> tuple[Table, Place]:
     except tomllib.TOMLDecodeError as error:
         raise _syntax_error(path, text, str(error)) from error
     check_texts(document, place)
-    check_keys(document, (*_SECTIONS, "readiness"), place)
+    check_keys(document, (*_SECTIONS, "chains", "readiness"), place)
     return document, place
 
 
@@ -289,6 +308,7 @@ def _sections(document: Table, place: Place) -> dict[str, msgspec.Struct]:
         found[name] = _convert(table, struct, here)
         _check_numbers(found[name], here)
     _check_proxies(found["server"], place.at("server"))
+    check_people(found, place)
     _check_brand(table_at(document, "brand", place), found["brand"], place.at("brand"))
     _check_new_workspace(found["new_workspace"], place.at("new_workspace"))
     return found

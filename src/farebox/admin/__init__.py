@@ -1,0 +1,1 @@
+"""Operators' pages, behind platform roles and a second factor."""

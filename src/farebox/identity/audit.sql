@@ -1,0 +1,13 @@
+-- name: record_event
+INSERT INTO audit_event (event_id, workspace_id, person_id, actor, action, subject, detail, address, happened_at)
+VALUES (%(event_id)s, %(workspace_id)s, %(person_id)s, %(actor)s, %(action)s, %(subject)s, %(detail)s, %(address)s,
+        %(now_micros)s);
+
+-- name: list_events
+SELECT event_id, workspace_id, person_id, actor, action, subject, detail, address, happened_at
+  FROM audit_event
+ WHERE (%(workspace_id)s::bigint IS NULL OR workspace_id = %(workspace_id)s)
+   AND (%(person_id)s::bigint IS NULL OR person_id = %(person_id)s)
+   AND (%(action)s::text IS NULL OR action = %(action)s)
+   AND (%(before)s::uuid IS NULL OR event_id < %(before)s)
+ ORDER BY event_id DESC LIMIT %(most)s;

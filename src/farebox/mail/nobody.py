@@ -1,0 +1,25 @@
+"""Where no mail server is set."""
+
+from farebox.base.errors import Problem
+from farebox.mail.letter import Letter, Postman
+
+
+class NoMailing:
+    """Takes no letter."""
+
+    works = False
+
+    @property
+    def postman(self) -> Postman:
+        """Itself."""
+        return self
+
+    def start(self) -> None:
+        """There is nothing to start."""
+
+    async def stop(self) -> None:
+        """There is nothing to stop."""
+
+    def take(self, letter: Letter) -> None:
+        """Raises Problem(`sign_in_unavailable`)."""
+        raise Problem("sign_in_unavailable", "This gateway sends no e-mail: the operator has not set a mail server.")
