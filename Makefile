@@ -32,6 +32,14 @@ $(VENV)/.dev: requirements-dev.lock pyproject.toml $(VENV)/.run
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-dev.lock
 	@touch $@
 
+# The browser tests drive Debian's Chromium; nothing is downloaded from anywhere but the machine's own package source.
+$(VENV)/.chromium: | $(VENV)/bin/python
+	@command -v chromium > /dev/null || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
+	  echo "farebox: installing Chromium for the browser tests" && { apt-get update -qq || true; } && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null; } || { \
+	  echo "The browser tests need Chromium. Fix: apt-get install chromium (Debian) as root, then run it again"; exit 1; }
+	@touch $@
+
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check --quiet src tests bench
 	@$(BIN)/ruff check --quiet src tests bench
@@ -40,10 +48,10 @@ check: $(VENV)/.dev
 	@$(BIN)/pytest tests/house
 
 # The folders that need no process come first, so that a mistake there is told at once.
-test: check
+test: check $(VENV)/.chromium
 	@$(BIN)/pytest --ignore=tests/house $(FAST_TESTS) $(SLOW_TESTS)
 
-test-long: check
+test-long: check $(VENV)/.chromium
 	@FAREBOX_LONG_TESTS=1 $(BIN)/pytest --ignore=tests/house $(FAST_TESTS) $(SLOW_TESTS)
 
 bench: $(VENV)/.dev
