@@ -15,6 +15,7 @@ from farebox.identity.people.sessions import SessionTimes
 from farebox.ledger.commands import Command
 from farebox.ledger.outcomes import Outcome
 from farebox.mail.letter import Postman
+from farebox.records.readiness import ReadinessItem
 from farebox.storage.pool import Pool
 
 Headers = list[tuple[bytes, bytes]]
@@ -61,6 +62,7 @@ class Access:
     catalog: Callable[[], Catalog]
     contracts: ContractWallets
     submit: Callable[[Command], Awaitable[Outcome]]
+    readiness: Callable[[], Sequence[ReadinessItem]] = tuple
     trusted_proxies: Sequence[Network] = ()
     operator_token: str | None = None
     new_workspace_limits: Sequence[str] = ()

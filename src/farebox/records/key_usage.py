@@ -54,6 +54,21 @@ class LabelUsage(msgspec.Struct, frozen=True, kw_only=True):
     all_time: Used = Used()
 
 
+class WorkspaceUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """What all keys of a workspace used together."""
+
+    today: Used = Used()
+    month: Used = Used()
+    all_time: Used = Used()
+
+
+async def read_workspace_usage(connection: Connection, workspace_id: int, *, today_day: int) -> WorkspaceUsage:
+    """The sum over all keys. `today_day` as in `read_key_usage`."""
+    cursor = await connection.execute(_QUERIES["in_all"], _days(today_day) | {"workspace_id": workspace_id})
+    row: Any = await cursor.fetchone()
+    return WorkspaceUsage(**_spans(row))
+
+
 async def read_key_usage(
     connection: Connection,
     workspace_id: int,

@@ -34,6 +34,15 @@ SELECT coalesce(CASE %(label)s WHEN 'department' THEN k.department WHEN 'project
   ) u LEFT JOIN api_key k ON k.workspace_id = %(workspace_id)s AND k.key_id = u.key_id
  GROUP BY shown ORDER BY month_nanos DESC, all_nanos DESC, shown LIMIT %(most)s;
 
+-- name: in_all
+-- The sums over all keys, those that are not stored any more too.
+SELECT coalesce(sum(requests) FILTER (WHERE day = %(today)s), 0)::bigint,
+       coalesce(sum(charge_nanos) FILTER (WHERE day = %(today)s), 0)::bigint,
+       coalesce(sum(requests) FILTER (WHERE day >= %(month)s AND day < %(next_month)s), 0)::bigint,
+       coalesce(sum(charge_nanos) FILTER (WHERE day >= %(month)s AND day < %(next_month)s), 0)::bigint,
+       coalesce(sum(requests), 0)::bigint, coalesce(sum(charge_nanos), 0)::bigint
+  FROM usage_day WHERE workspace_id = %(workspace_id)s;
+
 -- name: breaches
 -- The days whose sums are not those of their receipts: nothing in a sound database. Days before the oldest receipt are
 -- passed over, so that old months of receipts can be dropped. Reads all receipts.

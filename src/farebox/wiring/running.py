@@ -225,6 +225,7 @@ class Running:
             contracts=self.contracts,
             submit=self.ledger.submit,
             catalog=lambda: self.catalog.current(self.clock()),
+            readiness=self._readiness,
             trusted_proxies=self._trusted_proxies,
             operator_token=self.operator_token,
             new_workspace_limits=new.limits,
