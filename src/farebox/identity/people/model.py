@@ -59,7 +59,9 @@ class Person(msgspec.Struct, frozen=True):
 
 
 class Session(msgspec.Struct, frozen=True, kw_only=True):
-    """One browser that somebody signed in with. It holds no token: nobody can be given one from the row."""
+    """One browser that somebody signed in with. It holds no token: nobody can be given one from the row.
+
+    `wants_second_factor`: its person has one (an authenticator app or a passkey); not told in lists."""
 
     session_id: int
     person_id: int
@@ -72,6 +74,7 @@ class Session(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int
     address: str
     user_agent: str
+    wants_second_factor: bool = False
 
     @property
     def actor(self) -> str:

@@ -142,8 +142,11 @@ async def end_sessions(connection: Connection, person_id: int, *, but: int | Non
 
 
 def is_fresh(session: Session, *, step_up_seconds: int, now_micros: int) -> bool:
-    """Whether the newest proof is recent enough for what is delicate."""
-    return session.state is SessionState.ACTIVE and session.proved_at > now_micros - step_up_seconds * MICROS_PER_SECOND
+    """Whether the newest proof that counts is recent enough for what is delicate: of who has a second factor only that
+    counts, or a look into their mail would do instead."""
+    counts = session.second_factor_at if session.wants_second_factor else session.proved_at
+    since = now_micros - step_up_seconds * MICROS_PER_SECOND
+    return session.state is SessionState.ACTIVE and counts is not None and counts > since
 
 
 def can_end(session: Session) -> bool:
@@ -178,4 +181,5 @@ def _session(row: tuple[Any, ...]) -> Session:
         expires_at=row[8],
         address=row[9],
         user_agent=row[10],
+        wants_second_factor=row[11],
     )

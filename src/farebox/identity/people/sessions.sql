@@ -4,7 +4,9 @@ INSERT INTO person_session (session_id, token_hash, person_id, state, methods, c
 VALUES (%(session_id)s, %(token_hash)s, %(person_id)s, %(state)s, %(methods)s, %(now_micros)s, %(now_micros)s,
         %(now_micros)s, %(second_factor_at)s, %(expires_at)s, %(address)s, %(user_agent)s)
 RETURNING session_id, person_id, state, methods, created_at, seen_at, proved_at, second_factor_at, expires_at, address,
-          user_agent;
+          user_agent,
+          EXISTS (SELECT FROM totp_secret t WHERE t.person_id = person_session.person_id AND confirmed_at IS NOT NULL)
+          OR EXISTS (SELECT FROM passkey k WHERE k.person_id = person_session.person_id AND unlinked_at IS NULL);
 
 -- name: end_oldest
 UPDATE person_session SET state = 'ended', ended_at = %(now_micros)s, ended_by = 'too_many'
@@ -13,9 +15,11 @@ UPDATE person_session SET state = 'ended', ended_at = %(now_micros)s, ended_by =
         ORDER BY created_at DESC, session_id OFFSET %(most)s);
 
 -- name: find_session
--- One look-up by a unique index; who was disabled has no session any more.
+-- A few look-ups by unique indexes; who was disabled has no session any more.
 SELECT s.session_id, s.person_id, s.state, s.methods, s.created_at, s.seen_at, s.proved_at, s.second_factor_at,
-       s.expires_at, s.address, s.user_agent
+       s.expires_at, s.address, s.user_agent,
+       EXISTS (SELECT FROM totp_secret t WHERE t.person_id = s.person_id AND confirmed_at IS NOT NULL)
+       OR EXISTS (SELECT FROM passkey k WHERE k.person_id = s.person_id AND unlinked_at IS NULL)
   FROM person_session s JOIN person p USING (person_id)
  WHERE s.token_hash = %(token_hash)s AND s.state <> 'ended' AND s.expires_at > %(now_micros)s
    AND s.seen_at > %(idle_since)s AND p.status = 'active';
@@ -30,11 +34,13 @@ UPDATE person_session
        second_factor_at = CASE WHEN %(is_second_factor)s THEN %(now_micros)s ELSE second_factor_at END
  WHERE session_id = %(session_id)s AND state = %(from_state)s
 RETURNING session_id, person_id, state, methods, created_at, seen_at, proved_at, second_factor_at, expires_at, address,
-          user_agent;
+          user_agent,
+          EXISTS (SELECT FROM totp_secret t WHERE t.person_id = person_session.person_id AND confirmed_at IS NOT NULL)
+          OR EXISTS (SELECT FROM passkey k WHERE k.person_id = person_session.person_id AND unlinked_at IS NULL);
 
 -- name: list_sessions
 SELECT session_id, person_id, state, methods, created_at, seen_at, proved_at, second_factor_at, expires_at, address,
-       user_agent
+       user_agent, false
   FROM person_session
  WHERE person_id = %(person_id)s AND state <> 'ended' AND expires_at > %(now_micros)s AND seen_at > %(idle_since)s
  ORDER BY created_at DESC, session_id LIMIT %(most)s;

@@ -1,0 +1,33 @@
+"""By what a person can prove again who they are."""
+
+from typing import Any
+
+import msgspec
+import psycopg
+
+from farebox.storage.queries import load_queries
+
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+
+_QUERIES = load_queries("farebox.identity.people", "factors.sql")
+
+
+class Factors(msgspec.Struct, frozen=True):
+    """What somebody has linked: an authenticator app, so many passkeys, a wallet."""
+
+    has_totp: bool
+    passkeys: int
+    has_wallet: bool
+
+    @property
+    def has_second(self) -> bool:
+        """Whether any of them is a second factor."""
+        return self.has_totp or self.passkeys > 0
+
+
+async def factors_of(connection: Connection, person_id: int) -> Factors:
+    """What a person has linked, now."""
+    cursor = await connection.execute(_QUERIES["factors_of"], {"person_id": person_id})
+    row = await cursor.fetchone()
+    assert row is not None
+    return Factors(has_totp=row[0], passkeys=row[1], has_wallet=row[2])

@@ -1,0 +1,5 @@
+-- name: factors_of
+-- What a person can give beyond an e-mail code or a wallet's signature.
+SELECT EXISTS (SELECT FROM totp_secret WHERE person_id = %(person_id)s AND confirmed_at IS NOT NULL),
+       (SELECT count(*) FROM passkey WHERE person_id = %(person_id)s AND unlinked_at IS NULL),
+       EXISTS (SELECT FROM person_wallet WHERE person_id = %(person_id)s AND unlinked_at IS NULL);
