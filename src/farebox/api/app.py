@@ -1,17 +1,21 @@
 """The JSON API as one ASGI app: handlers, their parts, and what every answer has in common."""
 
 from functools import cache
+from typing import Final
 
 import msgspec
 from litestar import Litestar, Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.routes import HTTPRoute
 
 import farebox
+from farebox.access.asking import COOKIE
+from farebox.access.depend import VERB
 from farebox.api.balance import show_balance
 from farebox.api.depend import providers_of
-from farebox.api.describe import mended
+from farebox.api.describe import mended, name_workspaces
 from farebox.api.explain import estimate_call, explain_route
 from farebox.api.health import show_health, show_ready
 from farebox.api.key_usage import list_key_usage
@@ -33,6 +37,7 @@ from farebox.api.routes import list_routes
 from farebox.api.setup import list_errors, show_setup
 from farebox.api.usage import list_usage, show_receipt
 from farebox.api.webhooks import show_webhooks
+from farebox.identity.roles import Verb
 from farebox.web.envelope import App, Envelope
 
 _ROUTES = (
@@ -68,6 +73,12 @@ _ROUTES = (
 )
 
 
+_SESSION: Final = (
+    "The session of somebody who signed in, as a browser keeps it. What changes something with it has to come from the "
+    "gateway's own pages: `Sec-Fetch-Site: same-origin`, or `Origin` with the gateway's own address."
+)
+
+
 def build_api(parts: Parts) -> App:
     """The app for `/api`, `/healthz`, `/readyz` and `/metrics`. It has no lifespan: its parts outlive it."""
     app = _app(parts, openapi_config=None)
@@ -93,14 +104,17 @@ def _openapi_route(parts: Parts) -> HTTPRouteHandler:
         schemes = {
             "key": SecurityScheme(type="http", scheme="bearer", description="A key of this gateway"),
             "operator": SecurityScheme(type="http", scheme="bearer", description="The operator's token"),
+            "session": SecurityScheme(type="apiKey", name=COOKIE, security_scheme_in="cookie", description=_SESSION),
         }
         config = OpenAPIConfig(
             title=f"{parts.brand.name} API",
             version=farebox.__version__,
             components=Components(security_schemes=dict(schemes)),
         )
-        schema = _app(parts, openapi_config=config).openapi_schema
-        return msgspec.json.encode(mended(schema.to_schema()))
+        app = _app(parts, openapi_config=config)
+        document = mended(app.openapi_schema.to_schema())
+        name_workspaces(document, _of_workspaces(app), header=f"X-{parts.brand.header_prefix}-Workspace")
+        return msgspec.json.encode(document)
 
     @get("/api/openapi.json", include_in_schema=False)
     async def show_openapi() -> Response[bytes]:
@@ -108,3 +122,15 @@ def _openapi_route(parts: Parts) -> HTTPRouteHandler:
         return Response(document(), media_type="application/json")
 
     return show_openapi
+
+
+def _of_workspaces(app: Litestar) -> set[tuple[str, str]]:
+    """Path and method of what is done in one workspace."""
+    return {
+        (route.path_format, str(method).lower())
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods
+        if isinstance(handler.opt.get(VERB), Verb)
+    }
