@@ -11,6 +11,7 @@ import msgspec
 
 from farebox.base.ids import random_id, step_id, uuid7
 from farebox.base.money import parse_usd
+from farebox.identity.audit import RECORD_EVENTS, RECORD_EVENTS_SQL
 from farebox.ledger.batcher import Batcher, Rider
 from farebox.ledger.commands import (
     Credit,
@@ -216,7 +217,8 @@ def call_row(workspace_id: int, call_id: UUID, **changes: Any) -> CallRow:
 async def running_books(dsn: str) -> AsyncIterator[Books]:
     """Books on a database."""
     owner_id = secrets.randbits(62)
-    batcher = Batcher(dsn, owner_id=owner_id, rider_statements={"record_call": RECORD_CALL_SQL})
+    riders = {"record_call": RECORD_CALL_SQL, RECORD_EVENTS: RECORD_EVENTS_SQL}
+    batcher = Batcher(dsn, owner_id=owner_id, rider_statements=riders)
     task = asyncio.create_task(batcher.run())
     try:
         yield Books(batcher)

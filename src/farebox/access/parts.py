@@ -12,6 +12,7 @@ from farebox.base.site import Site
 from farebox.catalog.model import Catalog
 from farebox.identity.model import KeyRecord
 from farebox.identity.people.sessions import SessionTimes
+from farebox.ledger.batcher import Rider
 from farebox.ledger.commands import Command
 from farebox.ledger.outcomes import Outcome
 from farebox.mail.letter import Postman
@@ -45,6 +46,13 @@ class ContractWallets(Protocol):
         """Whether the address is a contract there. Raises Problem(`chain_unavailable`)."""
 
 
+class Submit(Protocol):
+    """Sends a command to the ledger. A rider is written with it or not at all; it knows `audit.RECORD_EVENTS`."""
+
+    async def __call__(self, command: Command, rider: Rider | None = None) -> Outcome:
+        """Raises LedgerUnavailable: whether it took effect is not known; the same id may be sent again."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """`site` None: no public address is set, so nobody can sign in here. `authenticate`: of API keys. `sealer` None: no
@@ -61,7 +69,7 @@ class Access:
     sealer: Sealer | None
     catalog: Callable[[], Catalog]
     contracts: ContractWallets
-    submit: Callable[[Command], Awaitable[Outcome]]
+    submit: Submit
     readiness: Callable[[], Sequence[ReadinessItem]] = tuple
     trusted_proxies: Sequence[Network] = ()
     operator_token: str | None = None

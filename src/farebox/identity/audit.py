@@ -68,6 +68,10 @@ ACTIONS: Final[Mapping[str, str]] = {
 
 NOBODY: Final = "nobody"
 
+RECORD_EVENTS: Final = "record_events"
+RECORD_EVENTS_SQL: Final = _QUERIES["record_events"]
+"""Inserts a JSON array of `StoredEvent`s, its one parameter `$1`: so events ride in the ledger's own transaction."""
+
 
 class Event(msgspec.Struct, frozen=True, kw_only=True):
     """One security event. `detail`: short texts and numbers; never a secret, a code or a token.
@@ -105,6 +109,22 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     person_id: int | None = None
     action: str | None = None
     before: UUID | None = None
+
+
+def row_of(event: Event, *, now_micros: int) -> StoredEvent:
+    """An event as it will stand in the record. Raises KeyError for an action that is not among ACTIONS."""
+    assert ACTIONS[event.action]
+    return StoredEvent(
+        uuid7(now_micros),
+        event.workspace_id,
+        event.person_id,
+        event.actor,
+        event.action,
+        event.subject,
+        dict(event.detail),
+        event.address,
+        now_micros,
+    )
 
 
 async def record(connection: Connection, event: Event, *, now_micros: int) -> None:

@@ -3,6 +3,13 @@ INSERT INTO audit_event (event_id, workspace_id, person_id, actor, action, subje
 VALUES (%(event_id)s, %(workspace_id)s, %(person_id)s, %(actor)s, %(action)s, %(subject)s, %(detail)s, %(address)s,
         %(now_micros)s);
 
+-- name: record_events
+-- Rides in the ledger's transaction. $1: a JSON array of rows.
+INSERT INTO audit_event (event_id, workspace_id, person_id, actor, action, subject, detail, address, happened_at)
+SELECT r.event_id, r.workspace_id, r.person_id, r.actor, r.action, r.subject, r.detail, r.address, r.happened_at
+  FROM json_to_recordset($1::json) AS r (event_id uuid, workspace_id bigint, person_id bigint, actor text, action text,
+       subject text, detail jsonb, address text, happened_at bigint);
+
 -- name: list_events
 SELECT event_id, workspace_id, person_id, actor, action, subject, detail, address, happened_at
   FROM audit_event

@@ -31,6 +31,7 @@ from farebox.dataplane.streams import Progress, Streams
 from farebox.dataplane.videos.poll import Poller
 from farebox.dataplane.webhooks.client import WebhookClient
 from farebox.dataplane.webhooks.courier import MAX_CONCURRENT, TICK_SECONDS, Courier
+from farebox.identity.audit import RECORD_EVENTS, RECORD_EVENTS_SQL
 from farebox.identity.authenticate import authenticate
 from farebox.identity.cache import KeyCache
 from farebox.identity.model import KeyRecord
@@ -95,7 +96,7 @@ class Running:
             dsn,
             owner_id=boot.boot_id,
             process=f"worker {boot.worker}, pid {os.getpid()}",
-            rider_statements={RECORD_CALL: RECORD_CALL_SQL},
+            rider_statements={RECORD_CALL: RECORD_CALL_SQL, RECORD_EVENTS: RECORD_EVENTS_SQL},
         )
         self.accounts = Accounts(self.clock, sandbox=_sandbox(boot), own_key_prefix=settings.brand.key_prefix)
         safe = safe_of(settings.secrets_key, settings.old_secrets_key)
