@@ -13,6 +13,8 @@ from typing import Any, Final
 import jinja2
 from litestar import Response
 
+from farebox.web.shown import FILTERS
+
 _ASSET_CACHE: Final = "public, max-age=31536000, immutable"
 
 
@@ -59,6 +61,7 @@ class Templates:
             lstrip_blocks=True,
         )
         self._environment.globals.update(globals_)
+        self._environment.filters.update(FILTERS)
 
     def page(self, name: str, status: int = 200, **values: Any) -> Response[str]:
         """A whole page. Pages show what belongs to somebody, so they are kept nowhere."""
