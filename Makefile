@@ -40,6 +40,16 @@ $(VENV)/.chromium: | $(VENV)/bin/python
 	  echo "The browser tests need Chromium. Fix: apt-get install chromium (Debian) as root, then run it again"; exit 1; }
 	@touch $@
 
+# The tests of wallets run an Ethereum node and compile their own contracts. No package runs a script of its own.
+$(VENV)/.npm: tests/chain/package-lock.json tests/chain/package.json | $(VENV)/bin/python
+	@command -v npm > /dev/null || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null && \
+	  echo "farebox: installing npm for the tests of wallets" && { apt-get update -qq || true; } && \
+	  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends npm > /dev/null; } || { \
+	  echo "The tests of wallets need npm. Fix: apt-get install npm (Debian) as root, then run it again"; exit 1; }
+	@echo "farebox: installing an Ethereum node and a Solidity compiler for the tests of wallets"
+	@cd tests/chain && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error > /dev/null
+	@touch $@
+
 check: $(VENV)/.dev
 	@$(BIN)/ruff format --check --quiet src tests bench
 	@$(BIN)/ruff check --quiet src tests bench
@@ -48,10 +58,10 @@ check: $(VENV)/.dev
 	@$(BIN)/pytest tests/house
 
 # The folders that need no process come first, so that a mistake there is told at once.
-test: check $(VENV)/.chromium
+test: check $(VENV)/.chromium $(VENV)/.npm
 	@$(BIN)/pytest --ignore=tests/house $(FAST_TESTS) $(SLOW_TESTS)
 
-test-long: check $(VENV)/.chromium
+test-long: check $(VENV)/.chromium $(VENV)/.npm
 	@FAREBOX_LONG_TESTS=1 $(BIN)/pytest --ignore=tests/house $(FAST_TESTS) $(SLOW_TESTS)
 
 bench: $(VENV)/.dev
@@ -62,4 +72,4 @@ lock:
 	uv pip compile --universal --python-version 3.11 --generate-hashes -c requirements-dev.lock --group build pyproject.toml -o requirements.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) tests/chain/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
