@@ -166,6 +166,13 @@ CREATE TABLE invitation (
 CREATE UNIQUE INDEX invitation_open ON invitation (workspace_id, email) WHERE accepted_at IS NULL AND withdrawn_at IS NULL;
 CREATE INDEX invitation_email ON invitation (email);
 
+-- Workspaces that somebody has made and whose book, limits and welcome are still to be made: the ledger works in
+-- transactions of its own. Whoever finds a row here that is not quite new does what is left (access/new_workspace.py).
+CREATE TABLE unopened_workspace (
+    workspace_id bigint PRIMARY KEY REFERENCES workspace,
+    created_at   bigint NOT NULL
+);
+
 CREATE TABLE platform_role (
     person_id  bigint PRIMARY KEY REFERENCES person,
     role       text   NOT NULL CHECK (role IN ('superadmin', 'finance', 'support', 'auditor')),
