@@ -23,7 +23,7 @@ from farebox.wiring import keys, operate
 from farebox.wiring.arguments import read_limits
 from farebox.wiring.catalogs import current_catalog, store_catalog
 from farebox.wiring.crew import Plan
-from farebox.wiring.processes import address_of, bound, metrics_folder, ready_database, run_crew
+from farebox.wiring.processes import address_of, at_port_of, bound, metrics_folder, ready_database, run_crew
 from farebox.wiring.providers import accounts_of, stored_pools
 from farebox.wiring.settings import Settings
 from farebox.wiring.signals import StopSignals
@@ -89,6 +89,7 @@ def demo(settings: Settings, *, report: Report, on_ready: Callable[[Demo], None]
     settings = msgspec.structs.replace(settings, server=server, database_url=None)
     with StopSignals.caught() as signals, contextlib.ExitStack() as resources:
         listener = resources.enter_context(bound(server.host, server.port))
+        settings = at_port_of(listener, settings)
         report("starting the sandbox, which plays the providers without a key")
         sandbox = resources.enter_context(_sandbox())
         database = resources.enter_context(ready_database(settings, role="supervisor", report=report))

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from farebox.base.errors import OperatorError
 from farebox.storage.home import Home
 from farebox.storage.migrate import migrate, require_current_schema
@@ -37,6 +39,7 @@ def serve(
     server = settings.server
     with StopSignals.caught() as signals, contextlib.ExitStack() as resources:
         listener = resources.enter_context(bound(server.host, server.port))
+        settings = at_port_of(listener, settings)
         database = resources.enter_context(ready_database(settings, role="supervisor", report=report))
         metrics = resources.enter_context(metrics_folder(settings.home))
         plan = Plan(
@@ -136,6 +139,12 @@ def listen(listener: socket.socket) -> None:
     except OSError as error:
         raise _cannot_bind(host, port, error) from error
     listener.setblocking(False)
+
+
+def at_port_of(listener: socket.socket, settings: Settings) -> Settings:
+    """The settings with the port that was given where any free one was wanted: letters and passkeys name it."""
+    port = listener.getsockname()[1]
+    return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, port=port))
 
 
 def address_of(listener: socket.socket, *, name: str | None = None) -> str:
