@@ -1,0 +1,45 @@
+"""How a workspace's values look on pages. Pure."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from farebox.base.clock import parse_rfc3339
+from farebox.records.balance import LimitState
+from farebox.web.shown import dollars
+
+_SPANS: Final = {"day": "per day", "month": "per month", "lifetime": "in all"}
+
+
+class LimitLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A limit in words. `resets_at`: microseconds since 1970 UTC."""
+
+    limit: str
+    used: str
+    held: str
+    left: str
+    resets_at: int | None
+
+
+def limit_lines(limits: Iterable[LimitState]) -> list[LimitLine]:
+    """Limits as they stand in a table."""
+    return [
+        LimitLine(
+            limit=f"{_amount(limit, limit.limit)} {_SPANS[limit.span]}",
+            used=_amount(limit, limit.used),
+            held=_amount(limit, limit.held),
+            left=_amount(limit, limit.remaining),
+            resets_at=None if limit.resets_at is None else parse_rfc3339(limit.resets_at),
+        )
+        for limit in limits
+    ]
+
+
+def counted(number: int, one: str) -> str:
+    """`1 key`, `1,200 keys`"""
+    return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
+def _amount(limit: LimitState, amount: int) -> str:
+    return dollars(amount) if limit.unit == "usd" else counted(amount, "request")
