@@ -31,3 +31,9 @@ async def factors_of(connection: Connection, person_id: int) -> Factors:
     row = await cursor.fetchone()
     assert row is not None
     return Factors(has_totp=row[0], passkeys=row[1], has_wallet=row[2])
+
+
+async def end_lesser_sessions(connection: Connection, person_id: int, *, but: int, now_micros: int) -> int:
+    """End all sessions of a person that never gave a second factor, but one; returns how many."""
+    wanted = {"person_id": person_id, "but": but, "now_micros": now_micros}
+    return (await connection.execute(_QUERIES["end_lesser_sessions"], wanted)).rowcount
