@@ -29,12 +29,13 @@ TheTemplates = NamedDependency[SkipValidation[Templates]]
 MAX_FORM_BYTES: Final = 64_000
 ASSETS: Final = Assets("farebox.web")
 _log = structlog.get_logger(__name__)
-_WHERE_TO: Final[Mapping[str, str]] = {
+WHERE_TO: Final[Mapping[str, str]] = {
     "not_signed_in": "/sign-in",
     "missing_api_key": "/sign-in",
     "second_factor_required": "/sign-in/second-factor",
     "step_up_required": "/step-up",
 }
+"""Refusals after which people go to another page first, and then back."""
 _CODES: Final[Mapping[int, str]] = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 
 
@@ -79,7 +80,7 @@ def _handlers(templates: Templates) -> ExceptionHandlersMap:
         return page
 
     def on_problem(request: AnyRequest, problem: Problem) -> Response[Any]:
-        where = _WHERE_TO.get(problem.code)
+        where = WHERE_TO.get(problem.code)
         if where is None:
             return shown(request, problem)
         return see_other(f"{where}?next={quote(_back_to(request), safe='/')}")

@@ -1,0 +1,46 @@
+// What the other modules share: asking the server in JSON, and saying how it went.
+
+// A refusal or failure whose message can be shown as it is.
+export class Said extends Error {}
+
+// POST JSON to an address of this site. Throws Said.
+export async function post(path, body) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method: "POST",
+      headers: { "content-type": "application/json", accept: "application/json" },
+      body: JSON.stringify(body),
+    });
+  } catch {
+    throw new Said("The gateway cannot be reached. Check your connection and try again.");
+  }
+  const answer = await response.json().catch(() => ({}));
+  if (response.ok) return answer;
+  const error = answer.error ?? {};
+  throw new Said([error.message ?? "Something went wrong here.", error.advice ?? ""].join(" ").trim());
+}
+
+// Go on after signing in: a second factor may still be missing. `next` comes from the server, as a path of this site.
+export function goOn(answer, next) {
+  location.assign(answer.state === "pending" ? `/sign-in/second-factor?next=${encodeURIComponent(next)}` : next);
+}
+
+// The line of a part of the page where it says what happens; screen readers read it out.
+export function sayer(part) {
+  const line = part.querySelector("[role=status]");
+  return (text) => { line.textContent = text; };
+}
+
+// Run something that a button began: only once at a time, with its trouble shown. `explain`: an error as text.
+export async function attempt(button, say, explain, work) {
+  if (button.getAttribute("aria-busy") === "true") return;
+  button.setAttribute("aria-busy", "true");
+  try {
+    await work();
+  } catch (error) {
+    say(error instanceof Said ? error.message : explain(error));
+  } finally {
+    button.removeAttribute("aria-busy");
+  }
+}
