@@ -54,6 +54,13 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True):
     routing: RouteAudit | None = None
 
 
+async def workspace_of_call(connection: Connection, call_id: UUID) -> int | None:
+    """Whose call it is, for an operator who does not know; None: there is no such call."""
+    cursor = await connection.execute(QUERIES["workspace_of_call"], {"call_id": call_id})
+    row = await cursor.fetchone()
+    return None if row is None else int(row[0])
+
+
 async def read_receipt(connection: Connection, workspace_id: int, call_id: UUID) -> Receipt | None:
     """The workspace's receipt of a call, ended or not; None when the workspace has no such call."""
     row = await _read_call(connection, workspace_id, call_id)

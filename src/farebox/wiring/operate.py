@@ -29,9 +29,8 @@ from farebox.ledger.reading import LimitUse, read_limits
 from farebox.ledger.verify import Report, verify
 from farebox.records.balance import Balance, read_balance
 from farebox.records.key_usage import verify_usage
-from farebox.records.receipt import Receipt, read_receipt
+from farebox.records.receipt import Receipt, read_receipt, workspace_of_call
 from farebox.storage.pool import mapped_errors
-from farebox.storage.queries import load_queries
 from farebox.wiring.arguments import WantedLimit, read_limit_usd, read_requests
 
 # Who did it, in the ledger's record: whoever can run these commands is the operator.
@@ -39,7 +38,6 @@ ACTOR = "operator"
 # Where a promotion without a priority stands among others; lower is spent first.
 DEFAULT_PRIORITY = 100
 
-_QUERIES = load_queries("farebox.wiring", "queries.sql")
 _now = monotone_clock()
 
 _REFUSALS = {
@@ -310,9 +308,8 @@ async def find_receipt(dsn: str, call: str) -> Receipt:
     except IdError as error:
         raise OperatorError(str(error), "give the id of the response's Call-Id header: call_…") from error
     async with connected(dsn) as connection:
-        cursor = await connection.execute(_QUERIES["workspace_of_call"], {"call_id": call_id})
-        row = await cursor.fetchone()
-        receipt = None if row is None else await read_receipt(connection, row[0], call_id)
+        workspace_id = await workspace_of_call(connection, call_id)
+        receipt = None if workspace_id is None else await read_receipt(connection, workspace_id, call_id)
     if receipt is None:
         raise OperatorError(f"there is no call {call}", "refused requests leave no call; check the id")
     return receipt
