@@ -6,6 +6,7 @@ import msgspec
 from litestar import Response
 
 from farebox.access.asking import Caller
+from farebox.access.pages import WHERE_TO
 from farebox.access.parts import Access
 from farebox.base.errors import Problem
 from farebox.base.ids import show_short
@@ -79,7 +80,12 @@ async def place_of(access: Access, caller: Caller) -> Place:
 
 
 def show_page(templates: Templates, name: str, *, problem: Problem | None = None, **values: Any) -> Response[str]:
-    """A page of the console. `problem`: why the form on it was not taken; what was typed is among `values`."""
+    """A page of the console. `problem`: why the form on it was not taken; what was typed is among `values`.
+
+    Raises the problem itself where another page has to come first: signing in, or a fresh proof.
+    """
+    if problem is not None and problem.code in WHERE_TO:
+        raise problem
     status = 200 if problem is None else problem.entry.status
     page = templates.page(
         name,
