@@ -18,7 +18,7 @@ from farebox.base.errors import Problem
 from farebox.base.ids import IdError, read_short, show_short
 from farebox.console.key_form import LABELS, SCOPE_WORDS
 from farebox.console.place import done_of, place_of, show_page
-from farebox.console.show import limit_lines
+from farebox.console.show import limit_lines, scopes_said
 from farebox.identity.model import KeyCursor, KeyStatus
 from farebox.identity.roles import Verb
 from farebox.records.key_usage import KeyUsage, Label, LabelUsage, read_key_usage, read_label_usage
@@ -75,6 +75,7 @@ async def show_keys(
         wishes=wishes,
         status_options=[("", "any"), *((str(one), str(one)) for one in KeyStatus)],
         labels=LABELS,
+        scopes_said=scopes_said,
         lines=await _lines(access, caller, found.keys),
         older=None if found.next is None else f"{found.next.created_at}.{show_short('key', found.next.key_id)}",
         totals=totals,

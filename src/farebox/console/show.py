@@ -1,11 +1,12 @@
 """How a workspace's values look on pages. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
 
 from farebox.base.clock import parse_rfc3339
+from farebox.identity.model import DEFAULT_SCOPES, SCOPES
 from farebox.records.balance import LimitState
 from farebox.web.shown import dollars
 
@@ -39,6 +40,15 @@ def limit_lines(limits: Iterable[LimitState]) -> list[LimitLine]:
 def counted(number: int, one: str) -> str:
     """`1 key`, `1,200 keys`"""
     return f"{number:,} {one}" if number == 1 else f"{number:,} {one}s"
+
+
+def scopes_said(scopes: Collection[str]) -> str:
+    """The scopes of a key as one cell of a table."""
+    if frozenset(SCOPES) <= frozenset(scopes):
+        return "all"
+    if frozenset(scopes) == DEFAULT_SCOPES:
+        return "all but keys.manage"
+    return ", ".join(scope for scope in SCOPES if scope in scopes)
 
 
 def _amount(limit: LimitState, amount: int) -> str:
