@@ -12,7 +12,7 @@ from farebox.access.asking import Caller, require_site
 from farebox.access.letters import invitation_letter, invitation_subject
 from farebox.access.members import require_room_to_own
 from farebox.access.parts import Access
-from farebox.access.team_act import TeamAct, read_role, show_invitation, team_act
+from farebox.access.team_act import TeamAct, read_role, team_act
 from farebox.base.clock import MICROS_PER_SECOND
 from farebox.base.errors import Problem
 from farebox.base.ids import IdError, read_short
@@ -23,6 +23,7 @@ from farebox.identity.people.model import Session, Visit
 from farebox.identity.people.store import emails_of, lock_person, read_person
 from farebox.identity.roles import Role, Verb, outranks
 from farebox.identity.team import invitations, members
+from farebox.identity.team.invitations import mask_email, show_invitation
 from farebox.identity.team.model import Invitation, Membership
 from farebox.identity.team.roles import membership_in
 from farebox.mail.letter import Letter
@@ -40,7 +41,6 @@ __all__ = [
     "accept_invitation",
     "invite",
     "list_invitations",
-    "mask_email",
     "own_invitations",
     "read_invitation",
     "resend_invitation",
@@ -264,12 +264,6 @@ async def _view(connection: members.Connection, invitation: Invitation) -> Invit
     inviter = invitation.invited_by
     person = None if inviter == OPERATOR else await read_person(connection, read_short("person", inviter))
     return InvitationView(invitation=invitation, inviter=inviter if person is None else person.name or inviter)
-
-
-def mask_email(email: str) -> str:
-    """`a…@example.com`: enough for who knows it, and not the address."""
-    local, _, domain = email.rpartition("@")
-    return f"{local[:1]}…@{domain}"
 
 
 def _expiry(access: Access, now_micros: int) -> int:

@@ -7,11 +7,11 @@ from typing import NamedTuple
 from farebox.access.asking import Caller
 from farebox.access.parts import Access
 from farebox.base.errors import Problem
-from farebox.base.ids import IdError, read_short, show_short
+from farebox.base.ids import IdError, read_short
 from farebox.identity.audit import Event, record
 from farebox.identity.people.model import Session, show_person
 from farebox.identity.roles import Role, Verb, may
-from farebox.identity.team.invitations import list_invitations, withdraw_invitation
+from farebox.identity.team.invitations import list_invitations, show_invitation, withdraw_invitation
 from farebox.identity.team.members import Connection, lock_team, read_member
 from farebox.identity.team.model import Member, Membership
 from farebox.identity.team.roles import membership_in
@@ -112,8 +112,3 @@ def read_role(text: str) -> Role:
         message = f"role is one of {', '.join(choices)}; ownership is transferred."
         raise Problem("invalid_request", message, param="role")
     return Role(text)
-
-
-def show_invitation(invitation_id: int) -> str:
-    """`invitation_…`"""
-    return show_short("invitation", invitation_id)

@@ -13,7 +13,7 @@ from farebox.base.clock import monotone_clock
 from farebox.cli.running import settings_for
 from farebox.cli.show import Config, Json, as_json, command, line, quiet_progress, rows
 from farebox.identity.model import Status
-from farebox.wiring import operate
+from farebox.wiring import operate, team
 from farebox.wiring.arguments import read_future, read_limits, read_span, read_usd
 from farebox.wiring.processes import ready_database
 from farebox.wiring.receipts import ReceiptView, receipt_view
@@ -73,6 +73,24 @@ def list_workspaces(config: Config = None, json: Json = False) -> None:
     """Show all workspaces with their balances, the newest first."""
     views = with_database(config, operate.list_workspaces)
     as_json(views) if json else rows(views, _WORKSPACE_COLUMNS, none="there is no workspace yet")
+
+
+@workspace_app.command("hand-over")
+@command
+def hand_over(
+    workspace: Name,
+    email: Annotated[str, typer.Argument(help="Who shall own it; they sign in with this address.")],
+    config: Config = None,
+    json: Json = False,
+) -> None:
+    """Invite somebody to own a workspace that has no owner, and print the link, once."""
+    settings = settings_for(config)
+    view = with_database(config, lambda dsn: team.hand_over(settings, dsn, workspace, email))
+    if json:
+        as_json(view)
+        return
+    line(f"{escape(view.email)} can take over workspace {escape(view.name)} until {view.expires_at} with this link:")
+    line(escape(view.link))
 
 
 @workspace_app.command("suspend")

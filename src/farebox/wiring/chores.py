@@ -1,5 +1,5 @@
-"""Chores: orphans, video jobs and their webhooks, expired promotions, next month's partitions. One process at a time
-does them, elected by a lock.
+"""Chores: orphans, video jobs and their webhooks, expired promotions, workspaces that were left half made, next month's
+partitions. One process at a time does them, elected by a lock.
 
 They are loops over the domain's own rows, not jobs in a queue: money never depends on a job row (docs/decisions/0005).
 """
@@ -10,6 +10,8 @@ import psycopg
 import structlog
 from prometheus_client import CollectorRegistry
 
+from farebox.access.parts import Access
+from farebox.access.team import finish_unopened
 from farebox.base.clock import Clock
 from farebox.base.ids import random_id, uuid7
 from farebox.dataplane.recover import Recoverer
@@ -47,6 +49,7 @@ class Chores:
         poller: Poller,
         courier: Courier | None,
         ledger: Batcher,
+        access: Access,
         clock: Clock,
         sweep_seconds: float,
     ) -> None:
@@ -55,6 +58,7 @@ class Chores:
         self._poller = poller
         self._courier = courier
         self._ledger = ledger
+        self._access = access
         self._clock = clock
         self._sweep_seconds = sweep_seconds
         self._partitions_at = self._promotions_at = 0.0
@@ -94,6 +98,7 @@ class Chores:
         if now_seconds >= self._promotions_at:
             await self._expire_promotions(connection)
             await forget_past_rates(connection, self._clock())
+            await finish_unopened(self._access)
             self._promotions_at = now_seconds + PROMOTIONS_EVERY_SECONDS
         if now_seconds >= self._partitions_at:
             await asyncio.to_thread(self._make_partitions)
@@ -124,6 +129,7 @@ def chores_of(parts: Running, dsn: str, client: UpstreamClient) -> Chores:
         poller=parts.poller(client),
         courier=parts.courier(),
         ledger=parts.ledger,
+        access=parts.access(),
         clock=parts.clock,
         sweep_seconds=parts.settings.recovery.sweep_seconds,
     )

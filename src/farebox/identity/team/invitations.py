@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from farebox.base.ids import random_id
+from farebox.base.ids import random_id, show_short
 from farebox.identity.roles import Role
 from farebox.identity.team.model import Invitation
 from farebox.storage.queries import load_queries
@@ -108,6 +108,17 @@ async def find_invitation(connection: Connection, token: str, *, now_micros: int
 def hash_token(token: str) -> bytes:
     """What is stored of a token."""
     return hashlib.sha256(token.encode()).digest()
+
+
+def show_invitation(invitation_id: int) -> str:
+    """`invitation_…`"""
+    return show_short("invitation", invitation_id)
+
+
+def mask_email(email: str) -> str:
+    """`a…@example.com`: enough for who knows the address, and not the address."""
+    local, _, domain = email.rpartition("@")
+    return f"{local[:1]}…@{domain}"
 
 
 def _named(invitation: Invitation) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""GET /api/events: what happened in a workspace, who did it and from where. Rows are only ever added."""
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Response, get
+from litestar.params import QueryParameter
+
+from farebox.access.depend import TheAccess, TheCaller
+from farebox.api.depend import AnyRequest
+from farebox.api.describe import PEOPLE, PEOPLE_ERRORS, answers
+from farebox.api.filters import Query
+from farebox.base.clock import rfc3339
+from farebox.base.ids import show_short
+from farebox.identity.audit import ACTIONS, EventFilter, StoredEvent, list_events
+from farebox.identity.people.model import show_person
+from farebox.identity.roles import Verb
+from farebox.records.page import FIRST_PAGE, Cursor, show_cursor
+from farebox.storage.pool import connected
+
+_PARAMETERS: Final = frozenset({"action", "cursor", "limit"})
+Text = str | None
+
+
+class EventShape(msgspec.Struct, frozen=True, kw_only=True):
+    """One event. `actor`: `person_…`, `key_…`, `operator`, `farebox` or `nobody`; `about`: whose way in, session or
+    role it is; `address`: whence the request came."""
+
+    event_id: str
+    at: str
+    action: str
+    meaning: str
+    actor: str
+    workspace_id: str | None
+    about: str | None
+    subject: str
+    detail: dict[str, Any]
+    address: str
+    object: str = "event"
+
+
+class EventList(msgspec.Struct, frozen=True, kw_only=True):
+    """Events, newest first. Go on with `?cursor=<next_cursor>`."""
+
+    data: list[EventShape]
+    has_more: bool
+    next_cursor: str | None
+    object: str = "list"
+
+
+@get(
+    "/api/events",
+    summary="What happened in the workspace, newest first",
+    security=PEOPLE,
+    opt={"verb": Verb.AUDIT_READ},
+    responses=answers(EventList, "A page", errors=PEOPLE_ERRORS),
+    tags=["events"],
+)
+async def show_events(
+    request: AnyRequest,
+    access: TheAccess,
+    caller: TheCaller,
+    *,
+    action: Annotated[Text, QueryParameter(description="Only this action, like `member.role`")] = None,
+    cursor: Annotated[Text, QueryParameter(description="`next_cursor` of the page before")] = None,
+    limit: Annotated[Text, QueryParameter(description="Lines of a page, 1 to 500, default 50")] = None,
+) -> Response[Any]:
+    """Members, invitations, keys, policies, and what the operator did. Never a secret."""
+    del action, cursor, limit
+    query = Query(request, _PARAMETERS)
+    wanted = EventFilter(workspace_id=caller.workspace_id, action=query.choice("action", tuple(ACTIONS)))
+    return Response(await events_page(access, wanted, query))
+
+
+ROUTES = (show_events,)
+
+
+async def events_page(access: TheAccess, wanted: EventFilter, query: Query) -> EventList:
+    """A page of events of whomever the filter names. Raises Problem for a cursor that is none."""
+    after, size = query.cursor(), query.page()
+    if after != FIRST_PAGE:
+        wanted = msgspec.structs.replace(wanted, before=after.before_id)
+    async with connected(access.pool) as connection:
+        found = await list_events(connection, wanted, most=size + 1)
+    has_more = len(found) > size
+    next_cursor = show_cursor(Cursor(found[size - 1].event_id)) if has_more else None
+    return EventList(data=[event_shape(event) for event in found[:size]], has_more=has_more, next_cursor=next_cursor)
+
+
+def event_shape(event: StoredEvent) -> EventShape:
+    """An event as the API shows it."""
+    return EventShape(
+        event_id=f"event_{event.event_id.hex}",
+        at=rfc3339(event.happened_at),
+        action=event.action,
+        meaning=ACTIONS.get(event.action, ""),
+        actor=event.actor,
+        workspace_id=None if event.workspace_id is None else show_short("ws", event.workspace_id),
+        about=None if event.person_id is None else show_person(event.person_id),
+        subject=event.subject,
+        detail=event.detail,
+        address=event.address,
+    )
