@@ -1,8 +1,11 @@
 """What a letter is, and who takes it."""
 
-from typing import Protocol
+from typing import Final, Literal, Protocol
 
 import msgspec
+
+# Of an address and of a subject in a letter's head: what one line of it may have.
+MAX_HEADER_CHARS: Final = 900
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -24,5 +27,31 @@ class Postman(Protocol):
     def works(self) -> bool:
         """Whether there is a way to send letters at all."""
 
+    def check(self) -> None:
+        """Raises Problem(`sign_in_unavailable`) where none can be sent, or too many wait. For those who get no letter
+        and must be answered like those who do."""
+
     def take(self, letter: Letter) -> None:
         """Send it soon. Raises Problem(`sign_in_unavailable`) where none can be sent, or too many wait."""
+
+
+class MailState(msgspec.Struct, frozen=True):
+    """How sending goes. `failure`: why the newest letter could not be sent, without whose it was; '': it was."""
+
+    kind: Literal["smtp", "demo", "none"]
+    failure: str = ""
+
+
+def require_plain(letter: Letter) -> None:
+    """Raises ValueError for an address or a subject that would write other lines into the letter's head, or name other
+    recipients."""
+    for text in (letter.to, letter.subject):
+        if not text.isprintable() or not 0 < len(text) <= MAX_HEADER_CHARS:
+            raise ValueError("an address or a subject is no single line of printable text")
+    if letter.to.count("@") != 1 or any(sign in letter.to for sign in ' ,;:<>()[]"\\'):
+        raise ValueError("an address is not a single one")
+
+
+def domain_of(letter: Letter) -> str:
+    """What logs say of the recipient."""
+    return letter.to.rpartition("@")[2]

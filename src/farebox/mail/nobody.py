@@ -1,7 +1,7 @@
 """Where no mail server is set."""
 
 from farebox.base.errors import Problem
-from farebox.mail.letter import Letter, Postman
+from farebox.mail.letter import Letter, MailState, Postman
 
 
 class NoMailing:
@@ -20,6 +20,15 @@ class NoMailing:
     async def stop(self) -> None:
         """There is nothing to stop."""
 
+    @property
+    def state(self) -> MailState:
+        """There is no mail."""
+        return MailState("none")
+
     def take(self, letter: Letter) -> None:
+        """Raises Problem(`sign_in_unavailable`)."""
+        self.check()
+
+    def check(self) -> None:
         """Raises Problem(`sign_in_unavailable`)."""
         raise Problem("sign_in_unavailable", "This gateway sends no e-mail: the operator has not set a mail server.")

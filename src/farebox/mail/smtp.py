@@ -1,12 +1,123 @@
-"""Letters by SMTP."""
+"""Letters by SMTP: in the background, a few at a time, each tried a few times."""
+
+import asyncio
+import ssl
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from email.utils import format_datetime, make_msgid, parseaddr
+from typing import Final
+
+import aiosmtplib
 
 from farebox.base.limits import Mail
-from farebox.mail.nobody import NoMailing
+from farebox.mail.letter import Letter, MailState
+from farebox.mail.waiting import CannotSend, Mailing
+
+# At once: a recipient's server that is slow keeps few others waiting, and no mail server takes this for an attack.
+SENDERS: Final = 4
+# Before the second try and the third; a code is good for minutes, so a later one would bring what nobody can use.
+PAUSES_SECONDS: Final = (2.0, 10.0)
+# From here on the server means it, and sending again would only annoy it.
+_FIRST_PERMANENT: Final = 500
 
 
-class SmtpMailing(NoMailing):
+class SmtpMailing(Mailing):
     """Sends by the server of the settings."""
 
-    def __init__(self, mail: Mail, password: str | None) -> None:
+    def __init__(
+        self,
+        mail: Mail,
+        password: str | None,
+        *,
+        tls: ssl.SSLContext | None = None,
+        pauses_seconds: tuple[float, ...] = PAUSES_SECONDS,
+    ) -> None:
+        """`tls` None: the certificates that this machine trusts."""
+        super().__init__(senders=SENDERS)
         self._mail = mail
         self._password = password
+        self._tls = tls
+        self._pauses_seconds = pauses_seconds
+
+    @property
+    def state(self) -> MailState:
+        """How sending goes."""
+        return MailState("smtp", self._failure)
+
+    async def deliver(self, letter: Letter) -> None:
+        """Try a few times. Raises CannotSend."""
+        message = message_of(letter, self._mail.sender)
+        for pause_seconds in self._pauses_seconds:
+            try:
+                await self._send_once(message, letter.to)
+                return
+            except CannotSend as error:
+                if error.is_final:
+                    raise
+            await asyncio.sleep(pause_seconds)
+        await self._send_once(message, letter.to)
+
+    async def greet(self) -> None:
+        """Connect, say hello, log in, and leave: whether letters can be handed over at all. Raises CannotSend."""
+        try:
+            async with asyncio.timeout(self._mail.timeout_seconds), self._client() as client:
+                await client.noop()
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
+            raise _cannot_send(error) from None
+
+    async def _send_once(self, message: EmailMessage, to: str) -> None:
+        sender = parseaddr(self._mail.sender)[1]
+        try:
+            # Each letter has a connection of its own: there are few, and none is left hanging.
+            async with asyncio.timeout(self._mail.timeout_seconds), self._client() as client:
+                await client.send_message(message, sender=sender, recipients=[to])
+        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
+            raise _cannot_send(error) from None
+
+    def _client(self) -> aiosmtplib.SMTP:
+        mail = self._mail
+        return aiosmtplib.SMTP(
+            hostname=mail.host,
+            port=mail.port,
+            username=mail.username or None,
+            password=self._password if mail.username else None,
+            use_tls=mail.security == "tls",
+            # Always or never, and not only where the server offers it: whoever stands between could hide the offer.
+            start_tls=mail.security == "starttls",
+            tls_context=self._tls,
+            timeout=mail.timeout_seconds,
+        )
+
+
+def message_of(letter: Letter, sender: str) -> EmailMessage:
+    """The letter as it travels. Raises ValueError for a head that would be more lines than it has."""
+    message = EmailMessage()
+    message["From"] = sender
+    message["To"] = letter.to
+    message["Subject"] = letter.subject
+    message["Date"] = format_datetime(datetime.now(UTC))
+    message["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2] or "localhost")
+    # So that no out-of-office note answers it.
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(letter.body)
+    return message
+
+
+def _cannot_send(error: Exception) -> CannotSend:
+    """In words for the operator. What the server said is not repeated: it may name the recipient."""
+    if isinstance(error, aiosmtplib.SMTPAuthenticationError):
+        return CannotSend(f"the mail server refuses the account of [mail] ({error.code})", is_final=True)
+    if isinstance(error, aiosmtplib.SMTPRecipientsRefused):
+        code = max((refused.code for refused in error.recipients), default=_FIRST_PERMANENT)
+        return CannotSend(f"the mail server refuses the recipient ({code})", is_final=code >= _FIRST_PERMANENT)
+    if isinstance(error, aiosmtplib.SMTPResponseException):
+        return CannotSend(f"the mail server answers {error.code}", is_final=error.code >= _FIRST_PERMANENT)
+    if isinstance(error, ssl.SSLCertVerificationError) or isinstance(error.__cause__, ssl.SSLCertVerificationError):
+        return CannotSend("the mail server's certificate is not one for its name", is_final=True)
+    if isinstance(error, aiosmtplib.SMTPNotSupported):
+        return CannotSend("the mail server does not offer what [mail] asks for", is_final=True)
+    if isinstance(error, TimeoutError):
+        return CannotSend("the mail server does not answer in time")
+    return CannotSend(
+        f"the mail server cannot be used ({type(error).__name__})", is_final=isinstance(error, ValueError)
+    )

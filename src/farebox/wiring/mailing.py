@@ -5,7 +5,7 @@ from typing import Protocol
 from farebox.base.clock import Clock
 from farebox.identity.people.contracts import RpcContracts
 from farebox.mail.demo import DemoMailing
-from farebox.mail.letter import Postman
+from farebox.mail.letter import MailState, Postman
 from farebox.mail.nobody import NoMailing
 from farebox.mail.smtp import SmtpMailing
 from farebox.storage.pool import Pool, connected
@@ -18,6 +18,10 @@ class Mailing(Protocol):
     @property
     def postman(self) -> Postman:
         """Who takes letters."""
+
+    @property
+    def state(self) -> MailState:
+        """How sending goes."""
 
     def start(self) -> None:
         """Begin sending in the running event loop."""

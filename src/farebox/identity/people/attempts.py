@@ -5,6 +5,7 @@ Windows are fixed: twice the number may pass around a window's end, and no more.
 """
 
 import hashlib
+import ipaddress
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -28,8 +29,29 @@ class Attempt(msgspec.Struct, frozen=True):
     seconds: int
 
 
+class TriedTooOften(Problem):
+    """`too_many_attempts`. `is_first`: the first refusal of its window, which is worth a line in the record; the many
+    that may follow are not."""
+
+    def __init__(self, message: str, *, retry_after_seconds: int, is_first: bool) -> None:
+        super().__init__("too_many_attempts", message, retry_after_seconds=retry_after_seconds)
+        self.is_first = is_first
+
+
+def whence(address: str) -> str:
+    """What is counted as one client: an IPv4 address, or the /64 of an IPv6 one, of which each client has that many.
+    Where the address is not known all such clients are one."""
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return "unknown"
+    if isinstance(found, ipaddress.IPv4Address):
+        return str(found)
+    return str(ipaddress.ip_network((int(found) >> 64 << 64, 64)))
+
+
 async def count_attempts(connection: Connection, attempts: Sequence[Attempt], *, now_micros: int) -> None:
-    """Count each once. Raises Problem(`too_many_attempts`) with Retry-After when one is above its number.
+    """Count each once. Raises TriedTooOften with Retry-After when one is above its number.
 
     Call it outside the transaction of what is tried: a refusal is counted, too.
     """
@@ -43,7 +65,7 @@ async def count_attempts(connection: Connection, attempts: Sequence[Attempt], *,
         if row[0] > attempt.most:
             wait_seconds = max(1, (start + window - now_micros) // MICROS_PER_SECOND)
             message = f"This was tried too often. Try again in {_in_words(wait_seconds)}."
-            raise Problem("too_many_attempts", message, retry_after_seconds=wait_seconds)
+            raise TriedTooOften(message, retry_after_seconds=wait_seconds, is_first=row[0] == attempt.most + 1)
 
 
 async def forget_attempts(connection: Connection, *, before_micros: int) -> int:

@@ -117,6 +117,14 @@ async def prove_session(
     return None if row is None else OpenedSession(_session(row), token)
 
 
+async def renew_token(connection: Connection, session: Session) -> OpenedSession | None:
+    """The same session under a new token, no better proved than before; None: it was ended or changed meanwhile."""
+    token = secrets.token_urlsafe(TOKEN_BYTES)
+    wanted = {"session_id": session.session_id, "from_state": session.state, "token_hash": hash_token(token)}
+    row = await (await connection.execute(_QUERIES["renew_token"], wanted)).fetchone()
+    return None if row is None else OpenedSession(_session(row), token)
+
+
 async def list_sessions(
     connection: Connection, person_id: int, *, times: SessionTimes, now_micros: int
 ) -> list[Session]:

@@ -38,6 +38,13 @@ RETURNING session_id, person_id, state, methods, created_at, seen_at, proved_at,
           EXISTS (SELECT FROM totp_secret t WHERE t.person_id = person_session.person_id AND confirmed_at IS NOT NULL)
           OR EXISTS (SELECT FROM passkey k WHERE k.person_id = person_session.person_id AND unlinked_at IS NULL);
 
+-- name: renew_token
+UPDATE person_session SET token_hash = %(token_hash)s WHERE session_id = %(session_id)s AND state = %(from_state)s
+RETURNING session_id, person_id, state, methods, created_at, seen_at, proved_at, second_factor_at, expires_at, address,
+          user_agent,
+          EXISTS (SELECT FROM totp_secret t WHERE t.person_id = person_session.person_id AND confirmed_at IS NOT NULL)
+          OR EXISTS (SELECT FROM passkey k WHERE k.person_id = person_session.person_id AND unlinked_at IS NULL);
+
 -- name: list_sessions
 SELECT session_id, person_id, state, methods, created_at, seen_at, proved_at, second_factor_at, expires_at, address,
        user_agent, false

@@ -1,0 +1,96 @@
+"""Letters that wait for being sent, and those who send them: what SMTP and the demo have in common."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from typing import Final
+
+import structlog
+
+from farebox.base.errors import Problem
+from farebox.mail.letter import Letter, MailState, Postman, domain_of, require_plain
+
+# A minute of a busy day. More wait only where nothing is sent at all, and then a refusal tells more than waiting.
+MAX_WAITING: Final = 1_000
+# On the way down: long enough for what waits where the server answers, short enough for whoever restarts.
+STOP_SECONDS: Final = 5.0
+
+_log = structlog.get_logger(__name__)
+
+
+class CannotSend(Exception):
+    """The letter was not sent. Its text names no recipient and repeats nothing of the letter. `is_final`: sending it
+    again would not help."""
+
+    def __init__(self, why: str, *, is_final: bool = False) -> None:
+        super().__init__(why)
+        self.is_final = is_final
+
+
+class Mailing(ABC):
+    """A postman with a bounded queue and a few senders."""
+
+    works = True
+
+    def __init__(self, *, senders: int) -> None:
+        self._senders = senders
+        self._waiting: asyncio.Queue[Letter] = asyncio.Queue(MAX_WAITING)
+        self._working: list[asyncio.Task[None]] = []
+        self._failure = ""
+
+    @abstractmethod
+    async def deliver(self, letter: Letter) -> None:
+        """Send one letter. Raises CannotSend."""
+
+    @property
+    @abstractmethod
+    def state(self) -> MailState:
+        """How sending goes."""
+
+    @property
+    def postman(self) -> Postman:
+        """Itself."""
+        return self
+
+    def check(self) -> None:
+        """Raises Problem(`sign_in_unavailable`) where too many wait."""
+        if self._waiting.full():
+            raise Problem("sign_in_unavailable", "Too many letters wait to be sent. Try again later.")
+
+    def take(self, letter: Letter) -> None:
+        """Send it soon. Raises Problem(`sign_in_unavailable`) where too many wait, and ValueError for an address or a
+        subject that is more than one line."""
+        require_plain(letter)
+        self.check()
+        self._waiting.put_nowait(letter)
+
+    def start(self) -> None:
+        """Begin sending in the running event loop."""
+        self._working = [asyncio.create_task(self._send(), name=f"letters {n}") for n in range(self._senders)]
+
+    async def stop(self) -> None:
+        """Send what waits, within STOP_SECONDS, and end."""
+        try:
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._waiting.join()
+        except TimeoutError:
+            _log.warning("letters were given up", waiting=self._waiting.qsize())
+        for task in self._working:
+            task.cancel()
+        await asyncio.gather(*self._working, return_exceptions=True)
+
+    async def _send(self) -> None:
+        while True:
+            letter = await self._waiting.get()
+            try:
+                await self.deliver(letter)
+                self._failure = ""
+            except CannotSend as error:
+                self._failed(letter, str(error))
+            except Exception as error:  # one letter that breaks something must not end all the others
+                self._failed(letter, type(error).__name__)
+            finally:
+                self._waiting.task_done()
+
+    def _failed(self, letter: Letter, why: str) -> None:
+        self._failure = why
+        _log.warning("a letter could not be sent", domain=domain_of(letter), why=why)
