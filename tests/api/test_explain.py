@@ -197,7 +197,7 @@ async def test_an_estimate_is_asked_for_by_post(customer: Customer) -> None:
     response = await customer.raw("GET", "/api/estimate")
     assert (response.status_code, response.headers["allow"]) == (405, "POST, OPTIONS")
     response = await customer.raw("DELETE", "/api/policy")
-    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
+    assert (response.status_code, response.headers["allow"]) == (405, "GET, HEAD, PUT, OPTIONS")
 
 
 async def test_every_scope_can_be_asked_for(customer: Customer) -> None:

@@ -448,7 +448,9 @@ async def test_openapi_shows_examples_of_errors_and_the_fields_of_bodies(shop: S
     assert (schema["additionalProperties"], schema["required"]) == (False, ["name"])
     examples = made["responses"]["403"]["content"]["application/json"]["examples"]
     codes = {example["value"]["error"]["code"] for example in examples.values()}
-    assert codes == {"insufficient_scope", "exceeds_own_key", "address_not_allowed"}
+    of_keys = {"insufficient_scope", "exceeds_own_key", "address_not_allowed"}
+    of_members = {"role_not_allowed", "second_factor_required", "step_up_required", "cross_site_request"}
+    assert codes == of_keys | of_members
     for path, item in document["paths"].items():
         if path.startswith("/api/keys"):
             for operation in item.values():

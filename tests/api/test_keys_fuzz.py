@@ -26,7 +26,7 @@ _RAW = (
     b'{"name": 1e999999}',
     b'{"a": 1, "a": 2}',
 )
-_WRONG_IDS = ("usage", "key_", "key_0000000000000", "key_zzzzzzzzzzzzz", "%00", "é", "a/b", "..", "x" * 3_000)
+_WRONG_IDS = ("usage", "key_", "key_0000000000000", "key_zzzzzzzzzzzzz", "%00", "é", "a/b", "...", "x" * 3_000)
 
 
 async def _document(shop: Shop) -> dict[str, Any]:

@@ -13,6 +13,17 @@ from litestar.routes import HTTPRoute
 import farebox
 from farebox.access.asking import COOKIE
 from farebox.access.depend import VERB
+from farebox.api import (
+    auth_code,
+    auth_email,
+    auth_passkey,
+    auth_wallet,
+    events,
+    holding_wallets,
+    me_second_factor,
+    team,
+    workspaces,
+)
 from farebox.api.balance import show_balance
 from farebox.api.depend import providers_of
 from farebox.api.describe import mended, name_workspaces
@@ -30,7 +41,7 @@ from farebox.api.operator import (
     show_workspace_policy,
 )
 from farebox.api.parts import Parts
-from farebox.api.policy import set_key_policy, show_policy
+from farebox.api.policy import set_key_policy, set_own_policy, show_policy
 from farebox.api.problems import HANDLERS
 from farebox.api.receipts import list_postings
 from farebox.api.routes import list_routes
@@ -59,6 +70,7 @@ _ROUTES = (
     roll_key,
     revoke_key,
     show_policy,
+    set_own_policy,
     set_key_policy,
     show_limits,
     set_key_limits,
@@ -70,6 +82,15 @@ _ROUTES = (
     show_health,
     show_ready,
     show_metrics,
+    *auth_email.ROUTES,
+    *auth_passkey.ROUTES,
+    *auth_wallet.ROUTES,
+    *holding_wallets.ROUTES,
+    *auth_code.ROUTES,
+    *me_second_factor.ROUTES,
+    *workspaces.ROUTES,
+    *team.ROUTES,
+    *events.ROUTES,
 )
 
 

@@ -5,8 +5,10 @@ from typing import Final
 from uuid import UUID
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
+from farebox.access.key_views import KeyBody, KeyView, NewKey
+from farebox.access.manage_keys import CHANGEABLE
 from farebox.api.bodies import NULL, fields_of, read_moment, read_seconds, read_text, read_texts, refuse
 from farebox.api.limits import RateShape, rate_shape, read_changes
 from farebox.api.shapes import LimitShape, limit_shape, moment
@@ -14,7 +16,7 @@ from farebox.base.addresses import Network
 from farebox.base.clock import rfc3339
 from farebox.base.errors import Problem
 from farebox.base.ids import show_short
-from farebox.catalog.policy import NO_PREFERENCE, Preference
+from farebox.catalog.policy import NO_PREFERENCE
 from farebox.identity.checks import (
     DEFAULT_OVERLAP_SECONDS,
     MAX_LABEL_CHARS,
@@ -26,9 +28,7 @@ from farebox.identity.checks import (
     read_networks,
 )
 from farebox.identity.grants import Wanted
-from farebox.identity.model import SCOPES, KeyCursor, KeyListing, KeyStatus, Labels
-from farebox.identity.reaches import Holding
-from farebox.records.balance import limit_states
+from farebox.identity.model import SCOPES, KeyCursor, KeyStatus, Labels
 from farebox.records.page import FIRST_PAGE, Cursor
 from farebox.routing.shown import RuleView, rule_view
 from farebox.routing.wishes import read_policy
@@ -51,10 +51,10 @@ class LabelsShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KeyShape(msgspec.Struct, frozen=True, kw_only=True):
-    """A key without its secret. `prefix` is the part of the secret that may be shown; `created_by` is `operator` or the
-    id of a key. `models` and `ip_allow` null: any. `rolled_to` is the key that took over; keys that took over from one
-    another share `limits`, `rates` and `policy`. `policy` null: one is stored that cannot be read, so nothing is
-    allowed; set it again."""
+    """A key without its secret. `prefix` is the part of the secret that may be shown; `created_by` is `operator`, or
+    the id of a person or of a key. `models` and `ip_allow` null: any. `rolled_to` is the key that took over; keys that
+    took over from one another share `limits`, `rates` and `policy`. `policy` null: one is stored that cannot be read,
+    so nothing is allowed; set it again."""
 
     key_id: str
     name: str
@@ -95,24 +95,15 @@ class KeyList(msgspec.Struct, frozen=True, kw_only=True):
     object: str = "list"
 
 
-class KeyBody(msgspec.Struct, frozen=True, kw_only=True):
-    """What a body asks of a key. UNSET: it does not say."""
-
-    name: str | UnsetType = UNSET
-    labels: dict[str, str] = {}
-    wanted: Wanted = Wanted()
-    preference: Preference = NO_PREFERENCE
-
-
-def key_shape(listing: KeyListing, holding: Holding, now_micros: int) -> KeyShape:
+def key_shape(view: KeyView) -> KeyShape:
     """A key as the API shows it."""
-    key = listing.record
+    key, listing, holding = view.record, view.listing, view.holding
     return KeyShape(
-        key_id=show_short("key", key.key_id),
+        key_id=view.key_id,
         name=key.name,
         prefix=key.visible_prefix,
         scopes=[scope for scope in SCOPES if scope in key.scopes],
-        status=listing.status_at(now_micros),
+        status=view.status,
         created_at=rfc3339(listing.created_at),
         created_by=listing.created_by,
         expires_at=moment(key.expires_at),
@@ -122,10 +113,16 @@ def key_shape(listing: KeyListing, holding: Holding, now_micros: int) -> KeyShap
         labels=LabelsShape(**{name: getattr(key.labels, name) or None for name in LABELS}),
         models=None if key.allowed_models is None else sorted(key.allowed_models),
         ip_allow=None if key.ip_allow is None else [str(network) for network in key.ip_allow],
-        limits=[limit_shape(state) for state in limit_states(holding.uses, now_micros)],
+        limits=[limit_shape(state) for state in view.limits],
         rates=[rate_shape(rate) for rate in holding.rates if not rate.limits_nothing],
         policy=None if holding.rule is None else rule_view(holding.rule),
     )
+
+
+def new_key_shape(made: NewKey) -> NewKeyShape:
+    """A new key as the API shows it, once."""
+    replaces = None if made.replaces is None else key_shape(made.replaces)
+    return NewKeyShape(key=key_shape(made.key), secret=made.secret, replaces=replaces)
 
 
 def cursor_of(place: KeyCursor) -> Cursor:
@@ -145,16 +142,13 @@ def place_of(cursor: Cursor) -> KeyCursor | None:
 
 # ── bodies ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-_CHANGED: Final = ("name", "labels", "scopes", "models", "ip_allow", "expires_at")
-_NEW: Final = (*_CHANGED, "limits", "policy")
+_NEW: Final = (*CHANGEABLE, "limits", "policy")
 
 
-def read_new_key(raw: bytes, now_micros: int) -> KeyBody:
+def read_new_key(raw: bytes) -> KeyBody:
     """The body of a new key. Raises Problem(`invalid_request`), KeyFault."""
     fields = fields_of(raw, _NEW)
-    body = _read(fields, now_micros)
-    if body.name is UNSET:
-        raise refuse("name", "is missing; every key has one")
+    body = _read(fields)
     wanted, preference = body.wanted, NO_PREFERENCE
     if fields.get("limits", NULL) != NULL:
         changes = tuple(read_changes(fields["limits"], within="limits."))
@@ -165,12 +159,12 @@ def read_new_key(raw: bytes, now_micros: int) -> KeyBody:
     return msgspec.structs.replace(body, wanted=wanted, preference=preference)
 
 
-def read_key_change(raw: bytes, now_micros: int) -> KeyBody:
+def read_key_change(raw: bytes) -> KeyBody:
     """The body of a change. Raises Problem(`invalid_request`), KeyFault."""
-    fields = fields_of(raw, _CHANGED)
+    fields = fields_of(raw, CHANGEABLE)
     if not fields:
-        raise refuse("key", f"is not changed by this; name any of {', '.join(_CHANGED)}")
-    return _read(fields, now_micros)
+        raise refuse("key", f"is not changed by this; name any of {', '.join(CHANGEABLE)}")
+    return _read(fields)
 
 
 def read_overlap(raw: bytes) -> int:
@@ -181,7 +175,7 @@ def read_overlap(raw: bytes) -> int:
     return read_seconds(fields["overlap_seconds"], "overlap_seconds", most=MAX_OVERLAP_SECONDS)
 
 
-def _read(fields: dict[str, bytes], now_micros: int) -> KeyBody:
+def _read(fields: dict[str, bytes]) -> KeyBody:
     name = fields.get("name")
     labels = fields_of(fields["labels"], LABELS, what="labels", within="labels.") if "labels" in fields else {}
     return KeyBody(
@@ -191,7 +185,7 @@ def _read(fields: dict[str, bytes], now_micros: int) -> KeyBody:
             scopes=_scopes(fields["scopes"]) if "scopes" in fields else UNSET,
             models=_models(fields["models"]) if "models" in fields else UNSET,
             ip_allow=_networks(fields["ip_allow"]) if "ip_allow" in fields else UNSET,
-            expires_at=_expiry(fields["expires_at"], now_micros) if "expires_at" in fields else UNSET,
+            expires_at=_expiry(fields["expires_at"]) if "expires_at" in fields else UNSET,
         ),
     )
 
@@ -217,10 +211,5 @@ def _networks(raw: bytes) -> tuple[Network, ...] | None:
     return read_networks(read_texts(raw, "ip_allow", most=MAX_NETWORKS, most_letters=_MAX_NETWORK_CHARS))
 
 
-def _expiry(raw: bytes, now_micros: int) -> int | None:
-    if raw == NULL:
-        return None
-    found = read_moment(raw, "expires_at")
-    if found <= now_micros:
-        raise refuse("expires_at", "has passed; to end a key at once, revoke it")
-    return found
+def _expiry(raw: bytes) -> int | None:
+    return None if raw == NULL else read_moment(raw, "expires_at")

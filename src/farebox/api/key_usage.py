@@ -8,9 +8,8 @@ from litestar import Response, get
 from litestar.params import QueryParameter
 
 from farebox.api.depend import AnyRequest, TheKey, TheParts
-from farebox.api.describe import KEYED, answers
+from farebox.api.describe import MEMBERS, answers
 from farebox.api.filters import Query
-from farebox.api.managed import MANAGE
 from farebox.base.clock import day_of, rfc3339
 from farebox.base.ids import show_short
 from farebox.base.money import format_usd
@@ -33,6 +32,7 @@ BY: Final = ("key", "department", "project", "customer")
 _FORMATS: Final = ("json", "csv")
 _PARAMETERS: Final = frozenset({"by", "key", "limit", "format"})
 _USAGE: Final = "usage.read"
+_MANAGE: Final = "keys.manage"
 
 Text = str | None
 
@@ -73,7 +73,7 @@ CSV_COLUMNS: Final = KeyUseShape.__struct_fields__
 @get(
     "/api/keys/usage",
     summary="Requests and spend by key or label",
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.USAGE_READ},
     responses=answers(KeyUseList, "The dearest first"),
     tags=["keys"],
@@ -90,7 +90,7 @@ async def list_key_usage(
 ) -> Response[Any]:
     """By calls that started today, this month, or ever, and that have ended. Scope `usage.read` or `keys.manage`."""
     del by, key_filter, limit, format_name
-    require_scope(key, MANAGE if MANAGE in key.scopes else _USAGE)
+    require_scope(key, _MANAGE if _MANAGE in key.scopes else _USAGE)
     query, now_micros = Query(request, _PARAMETERS), parts.clock()
     group = cast("By", query.choice("by", BY) or "key")
     only, form = query.key("key") if group == "key" else None, query.choice("format", _FORMATS)

@@ -11,21 +11,21 @@ from litestar import get, put
 from litestar.openapi.spec import OpenAPIType, Schema
 from litestar.params import FromPath
 
+from farebox.access import manage_limits
+from farebox.access.depend import TheAccess, TheCaller
+from farebox.access.manage_limits import apply_limits
 from farebox.api.bodies import NULL, fields_of
-from farebox.api.depend import AnyRequest, TheKey, TheParts
-from farebox.api.describe import ERRORS, KEYED, MANAGED, body_schema, taking
-from farebox.api.managed import managing
+from farebox.api.depend import AnyRequest, TheParts
+from farebox.api.describe import MANAGED, MEMBERS, MEMBERS_ERRORS, body_schema, taking
 from farebox.api.parts import Parts
 from farebox.api.shapes import LimitShape, limit_shape
 from farebox.base.clock import rfc3339
 from farebox.base.errors import Problem
-from farebox.identity.authenticate import require_scope
-from farebox.identity.grants import SPANS, Wanted
+from farebox.identity.grants import SPANS
 from farebox.identity.model import RateLimit
+from farebox.identity.rates import read_rates
 from farebox.identity.roles import Verb
-from farebox.ledger.commands import Command
-from farebox.ledger.limits import LimitChange, LimitHolder, change_limits
-from farebox.ledger.outcomes import Reason, Refusal
+from farebox.ledger.limits import LimitChange, LimitHolder
 from farebox.ledger.reading import Connection, LimitUse, read_limits
 from farebox.records.balance import limit_states
 from farebox.routing.wishes import read_dollars
@@ -75,55 +75,48 @@ class LimitsShape(msgspec.Struct, frozen=True, kw_only=True):
 @get(
     "/api/limits",
     summary="Limits of this key and its workspace, and their use",
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.USAGE_READ},
-    responses=ERRORS,
+    responses=MEMBERS_ERRORS,
 )
-async def show_limits(parts: TheParts, key: TheKey) -> LimitsShape:
-    """What may be used by day, month and lifetime, what is used of it, and how fast calls may come."""
-    require_scope(key, "usage.read")
+async def show_limits(parts: TheParts, caller: TheCaller) -> LimitsShape:
+    """What may be used by day, month and lifetime, what is used of it, and how fast calls may come. A member is shown
+    the workspace's own."""
+    key, now_micros = caller.key, parts.clock()
     async with connected(parts.pool) as connection:
-        uses = await read_limits(
-            connection, key.workspace_id, key_ids=[key.holder_id, 0], now_micros=(now_micros := parts.clock())
-        )
-    return limits_shape(uses, now_micros, rates=key.rates)
+        uses = await read_limits(connection, key.workspace_id, key_ids=[key.holder_id, 0], now_micros=now_micros)
+        rates = key.rates
+        if caller.session is not None:
+            rates = tuple(rate for rate in await read_rates(connection, key.workspace_id) if not rate.key_id)
+    return limits_shape(uses, now_micros, rates=rates)
 
 
 @put(
     "/api/keys/{key_id:str}/limits",
     summary="Set limits of a key of this workspace",
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.KEYS_MANAGE},
     responses=MANAGED,
     operation_class=LIMITS_BODY,
     request_max_body_size=MAX_BODY_BYTES,
 )
-async def set_key_limits(request: AnyRequest, parts: TheParts, key: TheKey, key_id: FromPath[str]) -> LimitsShape:
+async def set_key_limits(
+    request: AnyRequest, access: TheAccess, caller: TheCaller, key_id: FromPath[str]
+) -> LimitsShape:
     """Answers with all limits of that key. The workspace's own limits hold as well, whatever a key's are.
 
     No key gets a higher limit than the one that sets it has, itself included.
     """
-    require_scope(key, "keys.manage")
     body = await request.body()
-    async with managing(parts, key) as manager:
-        target, changes = await manager.find_holder(key_id), read_changes(body)
-        manager.changed(target, Wanted(limits=tuple(changes)))
-        return await set_limits(parts, manager.connection, target.holder, changes)
+    uses = await manage_limits.set_key_limits(access, caller, key_id, lambda: read_changes(body))
+    return limits_shape(uses, access.clock())
 
 
 async def set_limits(
     parts: Parts, connection: Connection, holder: LimitHolder, changes: Sequence[LimitChange]
 ) -> LimitsShape:
     """Change the limits of a workspace or a key, and show all that it has then. Raises Problem."""
-
-    async def submit(command: Command) -> None:
-        outcome = await parts.submit(command)
-        if isinstance(outcome, Refusal):
-            told = "The ledger does not take this amount." if outcome.reason is Reason.INVALID_AMOUNT else None
-            raise Problem("invalid_request", told or "The ledger refuses this limit.")
-
-    uses = await change_limits(submit, connection, holder, changes=changes, clock=parts.clock)
-    return limits_shape(uses, parts.clock())
+    return limits_shape(await apply_limits(parts.access, connection, holder, changes), parts.clock())
 
 
 def limits_shape(uses: Sequence[LimitUse], now_micros: int, *, rates: Sequence[RateLimit] = ()) -> LimitsShape:
