@@ -42,9 +42,6 @@ class ContractWallets(Protocol):
     async def is_valid(self, chain_id: int, address: str, digest: bytes, signature: bytes) -> bool:
         """Raises Problem(`chain_unavailable`) where nobody can tell."""
 
-    async def has_code(self, chain_id: int, address: str) -> bool:
-        """Whether the address is a contract there. Raises Problem(`chain_unavailable`)."""
-
 
 class Submit(Protocol):
     """Sends a command to the ledger. A rider is written with it or not at all; it knows `audit.RECORD_EVENTS`."""

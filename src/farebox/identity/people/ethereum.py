@@ -36,7 +36,8 @@ class NotEthereum(ValueError):
 class SignInText(msgspec.Struct, frozen=True, kw_only=True):
     """What EIP-4361 puts together. Moments are microseconds since 1970 UTC; `statement` is one line.
 
-    `authority`: host and port of the site; wallets compare it with the page that asks.
+    `authority`: host and port of the site; wallets compare it with the page that asks. `request_id`: to what it is
+    bound; '' leaves the line out.
     """
 
     authority: str
@@ -47,7 +48,7 @@ class SignInText(msgspec.Struct, frozen=True, kw_only=True):
     nonce: str
     issued_at: int
     expires_at: int
-    request_id: str
+    request_id: str = ""
 
     def __str__(self) -> str:
         return (
@@ -61,9 +62,8 @@ class SignInText(msgspec.Struct, frozen=True, kw_only=True):
             f"Chain ID: {self.chain_id}\n"
             f"Nonce: {self.nonce}\n"
             f"Issued At: {_seconds(self.issued_at)}\n"
-            f"Expiration Time: {_seconds(self.expires_at)}\n"
-            f"Request ID: {self.request_id}"
-        )
+            f"Expiration Time: {_seconds(self.expires_at)}"
+        ) + (f"\nRequest ID: {self.request_id}" if self.request_id else "")
 
 
 def read_address(text: str) -> str:
