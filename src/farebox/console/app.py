@@ -6,7 +6,7 @@ from litestar.params import FromPath
 from farebox.access.pages import ASSETS, build_pages, templates_of
 from farebox.access.parts import Access
 from farebox.base.errors import Problem
-from farebox.console import account, home, keys, new_workspace, sign_in, team
+from farebox.console import account, home, key_acts, keys, new_workspace, sign_in, team
 from farebox.web.envelope import App
 
 
@@ -19,7 +19,16 @@ async def show_asset(version: FromPath[str], name: FromPath[str]) -> Response[by
     return found
 
 
-ROUTES = (show_asset, *sign_in.ROUTES, *account.ROUTES, *home.ROUTES, *new_workspace.ROUTES, *keys.ROUTES, *team.ROUTES)
+ROUTES = (
+    show_asset,
+    *sign_in.ROUTES,
+    *account.ROUTES,
+    *home.ROUTES,
+    *new_workspace.ROUTES,
+    *keys.ROUTES,
+    *key_acts.ROUTES,
+    *team.ROUTES,
+)
 
 
 def build_console(access: Access) -> App:
