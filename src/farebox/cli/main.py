@@ -2,7 +2,7 @@
 
 import typer
 
-from farebox.cli import customers, key_usage, keys, pools, providers, rates, routing, running
+from farebox.cli import customers, key_usage, keys, persons, pools, providers, rates, routing, running
 from farebox.wiring.logs import log_to_stderr
 
 _HELP = "Farebox: a self-hostable, prepaid gateway for AI models. Start with `farebox demo`."
@@ -22,6 +22,7 @@ providers.add_to(app)
 pools.add_to(app)
 rates.add_to(app)
 routing.add_to(app)
+persons.add_to(app)
 
 
 def main() -> None:
