@@ -12,6 +12,7 @@ import msgspec
 import psycopg
 
 from farebox.access.asking import require_fresh, require_site
+from farebox.access.letters import tell
 from farebox.access.opening import limit, note_failure, open_for, sign_in_failed
 from farebox.access.parts import Access
 from farebox.base.clock import MICROS_PER_SECOND
@@ -166,9 +167,12 @@ async def _link(
         )
         await record(connection, event, now_micros=access.clock())
         # Whoever may link one may prove themselves with it in the next moment: they need not do it twice.
-        return await open_for(
+        opened = await open_for(
             connection, access, session.person_id, method=Method.PASSKEY, visit=visit, session=session
         )
+        known = await emails_of(connection, session.person_id)
+    tell(access, known, what="A passkey was added as a way to sign in")
+    return opened
 
 
 def _needed(access: Access, session: Session | None, purpose: Purpose) -> Session:

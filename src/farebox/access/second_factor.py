@@ -11,6 +11,7 @@ import psycopg
 import segno
 
 from farebox.access.asking import require_fresh
+from farebox.access.letters import tell
 from farebox.access.opening import limit, note_failure, open_for, sign_in_failed
 from farebox.access.parts import Access, Sealer
 from farebox.access.step_up import keep_second_factor
@@ -75,8 +76,11 @@ async def give_code(access: Access, session: Session, code: str, *, visit: Visit
                 is_right = await _use_recovery(connection, access, session, code, visit=visit)
             else:
                 is_right = await _use_code(connection, access, session.person_id, stored, code)
-            if is_right:
-                return await _prove(connection, access, session, method=method, visit=visit)
+            opened = await _prove(connection, access, session, method=method, visit=visit) if is_right else None
+        if opened is not None:
+            if is_recovery:
+                await _tell(connection, access, session, what="A recovery code was used")
+            return opened
         raise await _failed(connection, access, session, method=method, visit=visit)
 
 
@@ -109,8 +113,10 @@ async def confirm_totp(access: Access, session: Session, code: str, *, visit: Vi
             await lock_person(connection, session.person_id)
             stored = await totp.lock_totp(connection, session.person_id)
             step = _step(access, session.person_id, _to_confirm(access, stored), code)
-            if step is not None:
-                return await _turn_on(connection, access, session, step, visit=visit)
+            turned_on = None if step is None else await _turn_on(connection, access, session, step, visit=visit)
+        if turned_on is not None:
+            await _tell(connection, access, session, what="An authenticator app was turned on")
+            return turned_on
         raise await _failed(connection, access, session, method=Method.TOTP, visit=visit)
 
 
@@ -118,31 +124,26 @@ async def end_totp(access: Access, session: Session, *, visit: Visit) -> None:
     """Turn it off; the recovery codes are void with it. Raises Problem: step_up_required, not_found, conflict (an
     operator would be left without a second factor)."""
     require_fresh(access, session)
-    async with connected(access.pool) as connection, connection.transaction():
-        await lock_person(connection, session.person_id)
-        stored = await totp.lock_totp(connection, session.person_id)
-        if stored is None:
-            raise _no_app()
-        if stored.confirmed_at is not None:
-            await keep_second_factor(connection, session.person_id, without=Method.TOTP)
-            await _record(connection, access, session, "totp.disabled", visit=visit)
-        await totp.end_totp(connection, session.person_id)
-        await recovery.forget_codes(connection, session.person_id)
-        # What waits for a code would wait for ever.
-        await end_lesser_sessions(connection, session.person_id, but=session.session_id, now_micros=access.clock())
+    async with connected(access.pool) as connection:
+        async with connection.transaction():
+            was_on = await _turn_off(connection, access, session, visit=visit)
+        if was_on:
+            await _tell(connection, access, session, what="The authenticator app was turned off")
 
 
 async def renew_recovery_codes(access: Access, session: Session, *, visit: Visit) -> list[str]:
     """New recovery codes, shown this once; the former are void. Raises Problem: step_up_required, not_found (who has
     no authenticator app needs none)."""
     require_fresh(access, session)
-    async with connected(access.pool) as connection, connection.transaction():
-        await lock_person(connection, session.person_id)
-        stored = await totp.lock_totp(connection, session.person_id)
-        if stored is None or stored.confirmed_at is None:
-            raise _no_app()
-        codes = await recovery.renew_codes(connection, session.person_id, now_micros=access.clock())
-        await _record(connection, access, session, "recovery.renewed", visit=visit)
+    async with connected(access.pool) as connection:
+        async with connection.transaction():
+            await lock_person(connection, session.person_id)
+            stored = await totp.lock_totp(connection, session.person_id)
+            if stored is None or stored.confirmed_at is None:
+                raise _no_app()
+            codes = await recovery.renew_codes(connection, session.person_id, now_micros=access.clock())
+            await _record(connection, access, session, "recovery.renewed", visit=visit)
+        await _tell(connection, access, session, what="New recovery codes were made")
     return codes
 
 
@@ -172,6 +173,21 @@ async def _prove(
         # It was ended meanwhile; a code is a second factor and opens no session by itself.
         raise Problem("not_signed_in", "This session has ended. Sign in again.", facts={"reason": "ended"})
     return opened
+
+
+async def _turn_off(connection: Connection, access: Access, session: Session, *, visit: Visit) -> bool:
+    await lock_person(connection, session.person_id)
+    stored = await totp.lock_totp(connection, session.person_id)
+    if stored is None:
+        raise _no_app()
+    if stored.confirmed_at is not None:
+        await keep_second_factor(connection, session.person_id, without=Method.TOTP)
+        await _record(connection, access, session, "totp.disabled", visit=visit)
+        # What waits for a code would wait for ever.
+        await end_lesser_sessions(connection, session.person_id, but=session.session_id, now_micros=access.clock())
+    await totp.end_totp(connection, session.person_id)
+    await recovery.forget_codes(connection, session.person_id)
+    return stored.confirmed_at is not None
 
 
 async def _use_code(connection: Connection, access: Access, person_id: int, stored: totp.StoredTotp, code: str) -> bool:
@@ -226,6 +242,10 @@ async def _limit(access: Access, session: Session, *, visit: Visit) -> None:
 async def _failed(connection: Connection, access: Access, session: Session, *, method: Method, visit: Visit) -> Problem:
     await note_failure(connection, access, method=method, visit=visit, person_id=session.person_id)
     return sign_in_failed()
+
+
+async def _tell(connection: Connection, access: Access, session: Session, *, what: str) -> None:
+    tell(access, await emails_of(connection, session.person_id), what=what)
 
 
 def _no_app() -> Problem:

@@ -5,24 +5,19 @@ from typing import Any, Final
 import msgspec
 from litestar import Response, post
 
+from farebox.access.asking import open_session_of, refuse_cross_site
 from farebox.access.depend import TheAccess, TheAsked, TheVisit
 from farebox.access.passkey_sign_in import begin_passkey, finish_passkey
+from farebox.api.auth_email import CHALLENGE_ID, PURPOSE, SessionShape, read_challenge_id, read_purpose, signed_in
 from farebox.api.bodies import fields_of, read_text, refuse
 from farebox.api.depend import AnyRequest
 from farebox.api.describe import OPEN_ERRORS, answers, taking
-from farebox.api.signed_in import (
-    MAX_BODY_BYTES,
-    PURPOSE_TEXT,
-    SignedInShape,
-    browser_session,
-    read_challenge_id,
-    read_purpose,
-    signed_in,
-)
 from farebox.base.clock import rfc3339
 from farebox.identity.people.model import MAX_NAME_CHARS
 
-_TAGS: Final = ["sign-in"]
+# A credential of MAX_CREDENTIAL_BYTES with what stands around it; less than that is refused as a credential.
+MAX_BODY_BYTES: Final = 40_000
+_TAGS: Final = ["signing in"]
 _ERRORS: Final = OPEN_ERRORS.with_body().plus(
     invalid_request="purpose is one of sign_in, link, step_up.",
     not_signed_in="Sign in first.",
@@ -47,7 +42,7 @@ class PasskeyChallengeShape(msgspec.Struct, frozen=True, kw_only=True):
     security=[],
     opt={"open": "signing in"},
     responses=answers(PasskeyChallengeShape, "A challenge, good once", errors=_ERRORS),
-    operation_class=taking("What for", {"purpose": PURPOSE_TEXT}, is_required=False),
+    operation_class=taking("What for", {"purpose": PURPOSE}, is_required=False),
     request_max_body_size=MAX_BODY_BYTES,
     status_code=200,
     tags=_TAGS,
@@ -55,9 +50,10 @@ class PasskeyChallengeShape(msgspec.Struct, frozen=True, kw_only=True):
 async def ask_passkey(request: AnyRequest, access: TheAccess, asked: TheAsked, visit: TheVisit) -> Response[Any]:
     """To sign in nobody says first who they are: the browser offers what it has. link and step_up are for whoever is
     signed in, and link wants a fresh proof."""
+    refuse_cross_site(access, asked)
     fields = fields_of(await request.body() or b"{}", ("purpose",))
-    session = await browser_session(access, asked)
-    challenge = await begin_passkey(access, visit=visit, purpose=read_purpose(fields.get("purpose")), session=session)
+    session = await open_session_of(access, asked)
+    challenge = await begin_passkey(access, visit=visit, purpose=read_purpose(fields), session=session)
     return Response(
         PasskeyChallengeShape(
             challenge_id=str(challenge.challenge_id),
@@ -73,7 +69,7 @@ async def ask_passkey(request: AnyRequest, access: TheAccess, asked: TheAsked, v
     security=[],
     opt={"open": "signing in"},
     responses=answers(
-        SignedInShape,
+        SessionShape,
         "Signed in, or linked",
         errors=_ERRORS.plus(
             invalid_request="credential is missing.",
@@ -84,7 +80,7 @@ async def ask_passkey(request: AnyRequest, access: TheAccess, asked: TheAsked, v
     operation_class=taking(
         "The answer of a passkey",
         {
-            "challenge_id": "The id that came with the challenge",
+            "challenge_id": CHALLENGE_ID,
             "credential": "What `PublicKeyCredential.toJSON()` makes of the browser's answer",
             "name": "What a new passkey is called; left out: after the browser",
         },
@@ -97,12 +93,13 @@ async def ask_passkey(request: AnyRequest, access: TheAccess, asked: TheAsked, v
 async def answer_passkey(request: AnyRequest, access: TheAccess, asked: TheAsked, visit: TheVisit) -> Response[Any]:
     """The answer's cookie is the session, under a new token. A challenge is used up by its first answer, right or
     wrong."""
+    refuse_cross_site(access, asked)
     fields = fields_of(await request.body(), ("challenge_id", "credential", "name"))
     challenge_id = read_challenge_id(fields)
     if "credential" not in fields:
         raise refuse("credential", "is missing")
     name = read_text(fields["name"], "name", least=1, most=MAX_NAME_CHARS) if "name" in fields else ""
-    session = await browser_session(access, asked)
+    session = await open_session_of(access, asked)
     opened = await finish_passkey(access, challenge_id, fields["credential"], visit=visit, session=session, name=name)
     return signed_in(access, opened)
 

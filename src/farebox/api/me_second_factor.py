@@ -9,10 +9,9 @@ from farebox.access.cookies import session_cookie
 from farebox.access.depend import TheAccess, TheSession, TheVisit
 from farebox.access.second_factor import begin_totp, confirm_totp, end_totp, renew_recovery_codes
 from farebox.access.step_up import ways_to_step_up
-from farebox.api.auth_code import CODE_BODY, read_code
+from farebox.api.auth_code import CODE_BODY, MAX_BODY_BYTES, read_code
 from farebox.api.depend import AnyRequest
 from farebox.api.describe import SIGNED_IN, SIGNED_IN_ERRORS, answers
-from farebox.api.signed_in import MAX_BODY_BYTES
 
 _TAGS: Final = ["me"]
 _FRESH: Final = SIGNED_IN_ERRORS.fresh()

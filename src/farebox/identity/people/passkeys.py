@@ -137,12 +137,6 @@ async def note_use(connection: Connection, passkey: Passkey, use: PasskeyUse, *,
     return (await connection.execute(_QUERIES["note_use"], wanted)).rowcount == 1
 
 
-async def unlink_passkey(connection: Connection, person_id: int, passkey_id: int, *, now_micros: int) -> bool:
-    """It is no way to sign in any more. False: the person has no such passkey."""
-    wanted = {"person_id": person_id, "passkey_id": passkey_id, "now_micros": now_micros}
-    return (await connection.execute(_QUERIES["unlink_passkey"], wanted)).rowcount == 1
-
-
 async def unlink_passkeys(connection: Connection, person_id: int, *, now_micros: int) -> int:
     """Unlink all passkeys of a person; returns how many."""
     wanted = {"person_id": person_id, "now_micros": now_micros}

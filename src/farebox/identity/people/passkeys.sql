@@ -36,9 +36,5 @@ RETURNING passkey_id, person_id, credential_id, public_key, sign_count, transpor
 UPDATE passkey SET sign_count = %(sign_count)s, is_backed_up = %(is_backed_up)s, last_used_at = %(now_micros)s
  WHERE passkey_id = %(passkey_id)s AND sign_count = %(former_count)s AND unlinked_at IS NULL;
 
--- name: unlink_passkey
-UPDATE passkey SET unlinked_at = %(now_micros)s
- WHERE person_id = %(person_id)s AND passkey_id = %(passkey_id)s AND unlinked_at IS NULL;
-
 -- name: unlink_passkeys
 UPDATE passkey SET unlinked_at = %(now_micros)s WHERE person_id = %(person_id)s AND unlinked_at IS NULL;
