@@ -12,9 +12,9 @@ import structlog
 
 from farebox.access.asking import Caller
 from farebox.access.key_views import KeyBody, KeyPage, KeyView, NewKey, views_of
-from farebox.access.manage_limits import apply_limits
 from farebox.access.managing import Manager, key_faults, managing, no_key, read_key_id
 from farebox.access.parts import Access
+from farebox.access.set_limits import set_limits
 from farebox.base.errors import Problem
 from farebox.catalog.policy import NO_RULE, Rule
 from farebox.identity import store
@@ -169,7 +169,7 @@ async def _give(access: Access, manager: Manager, holder: LimitHolder, *, reach:
         own_rate = msgspec.structs.replace(rate, key_id=holder.key_id)
         await write_rate(manager.connection, holder.workspace_id, own_rate)
     if changes := changes_of(reach.limits):
-        await apply_limits(access, manager.connection, holder, changes)
+        await set_limits(access, manager.connection, holder, changes)
 
 
 async def _new_key(manager: Manager, created: CreatedKey, former: KeyListing | None) -> NewKey:

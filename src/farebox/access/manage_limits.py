@@ -8,12 +8,10 @@ from collections.abc import Callable, Sequence
 from farebox.access.asking import Caller
 from farebox.access.managing import managing
 from farebox.access.parts import Access
-from farebox.base.errors import Problem
+from farebox.access.set_limits import set_limits
 from farebox.identity.grants import SPANS, Wanted
-from farebox.ledger.commands import Command
-from farebox.ledger.limits import LimitChange, LimitHolder, change_limits
-from farebox.ledger.outcomes import Reason, Refusal
-from farebox.ledger.reading import Connection, LimitUse
+from farebox.ledger.limits import LimitChange
+from farebox.ledger.reading import LimitUse
 
 _NAMES = {span: name for name, span in SPANS.items()}
 
@@ -29,20 +27,6 @@ async def set_key_limits(
     async with managing(access, caller) as manager:
         target, changes = await manager.find_holder(key_id), read()
         manager.changed(target, Wanted(limits=tuple(changes)))
-        uses = await apply_limits(access, manager.connection, target.holder, changes)
+        uses = await set_limits(access, manager.connection, target.holder, changes)
         await manager.note("workspace.limits", target.shown, spans=", ".join(_NAMES[one.span] for one in changes))
         return uses
-
-
-async def apply_limits(
-    access: Access, connection: Connection, holder: LimitHolder, changes: Sequence[LimitChange]
-) -> list[LimitUse]:
-    """Change the limits of a workspace or a key; all that it has then. Raises Problem(`invalid_request`)."""
-
-    async def submit(command: Command) -> None:
-        outcome = await access.submit(command)
-        if isinstance(outcome, Refusal):
-            told = "The ledger does not take this amount." if outcome.reason is Reason.INVALID_AMOUNT else None
-            raise Problem("invalid_request", told or "The ledger refuses this limit.")
-
-    return list(await change_limits(submit, connection, holder, changes=changes, clock=access.clock))

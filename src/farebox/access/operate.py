@@ -9,11 +9,13 @@ from uuid import UUID
 import msgspec
 
 from farebox.access.asking import Operator
+from farebox.access.manage_policy import store_policy
 from farebox.access.parts import Access
 from farebox.access.set_limits import send, set_limits
 from farebox.base.errors import Problem
 from farebox.base.ids import IdError, read_short, show_short, uuid7
 from farebox.base.money import NANOS_PER_USD, format_usd
+from farebox.catalog.policy import Rule
 from farebox.identity.audit import record
 from farebox.identity.model import Status, Workspace
 from farebox.identity.store import activate_workspace, show_workspace, suspend_workspace, workspace_of
@@ -143,10 +145,21 @@ async def limit_holder(
     access: Access, operator: Operator, holder: LimitHolder, changes: list[LimitChange]
 ) -> list[LimitUse]:
     """Change limits of a workspace or one of its keys, which exist; they hold for the next call. Raises Problem."""
-    subject = show_short("key", holder.key_id) if holder.key_id else show_workspace(holder.workspace_id)
-    event = operator.event("workspace.limits", workspace_id=holder.workspace_id, subject=subject)
+    event = operator.event("workspace.limits", workspace_id=holder.workspace_id, subject=_shown(holder))
     async with connected(access.pool) as connection:
         return await set_limits(access, connection, holder, changes, event=event)
+
+
+async def rule_holder(access: Access, operator: Operator, holder: LimitHolder, rule: Rule) -> None:
+    """Set the policy of a workspace or one of its keys, which exist; calls heed it within a second."""
+    event = operator.event("workspace.policy", workspace_id=holder.workspace_id, subject=_shown(holder))
+    async with connected(access.pool) as connection, connection.transaction():
+        await store_policy(access, connection, holder, rule)
+        await record(connection, event, now_micros=access.clock())
+
+
+def _shown(holder: LimitHolder) -> str:
+    return show_short("key", holder.key_id) if holder.key_id else show_workspace(holder.workspace_id)
 
 
 # ── what is asked for ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -36,16 +36,24 @@ async def send(access: Access, command: Command, event: Event | None = None) -> 
 
 
 async def set_limits(
-    access: Access, connection: Connection, holder: LimitHolder, changes: Sequence[LimitChange], *, event: Event
+    access: Access,
+    connection: Connection,
+    holder: LimitHolder,
+    changes: Sequence[LimitChange],
+    *,
+    event: Event | None = None,
 ) -> list[LimitUse]:
     """Change the limits of a workspace or a key, and return all that it has then; whether there is such a holder is the
-    caller's to know. `event` says who did it; what was set is added to it. Raises Problem."""
+    caller's to know. `event` says who did it, and what was set is added to it; None: the caller writes one. Raises
+    Problem(`invalid_request`)."""
 
     async def submit(command: Command) -> None:
-        outcome = await send(access, command, _told(event, command) if isinstance(command, SetLimit) else None)
+        told = _told(event, command) if event is not None and isinstance(command, SetLimit) else None
+        outcome = await send(access, command, told)
         if isinstance(outcome, Refusal):
-            told = "The ledger does not take this amount." if outcome.reason is Reason.INVALID_AMOUNT else None
-            raise Problem("invalid_request", told or "The ledger refuses this limit.")
+            is_amount = outcome.reason is Reason.INVALID_AMOUNT
+            message = "The ledger does not take this amount." if is_amount else "The ledger refuses this limit."
+            raise Problem("invalid_request", message)
 
     return await change_limits(submit, connection, holder, changes=changes, clock=access.clock)
 

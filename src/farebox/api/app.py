@@ -20,7 +20,14 @@ from farebox.api import (
     auth_wallet,
     events,
     holding_wallets,
+    me,
     me_second_factor,
+    me_sessions,
+    operator_events,
+    operator_requests,
+    operator_roles,
+    operator_workspaces,
+    requests,
     team,
     workspaces,
 )
@@ -87,10 +94,17 @@ _ROUTES = (
     *auth_wallet.ROUTES,
     *holding_wallets.ROUTES,
     *auth_code.ROUTES,
+    *me.ROUTES,
+    *me_sessions.ROUTES,
     *me_second_factor.ROUTES,
     *workspaces.ROUTES,
     *team.ROUTES,
     *events.ROUTES,
+    *requests.ROUTES,
+    *operator_workspaces.ROUTES,
+    *operator_requests.ROUTES,
+    *operator_roles.ROUTES,
+    *operator_events.ROUTES,
 )
 
 

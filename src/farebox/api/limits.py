@@ -13,11 +13,9 @@ from litestar.params import FromPath
 
 from farebox.access import manage_limits
 from farebox.access.depend import TheAccess, TheCaller
-from farebox.access.manage_limits import apply_limits
 from farebox.api.bodies import NULL, fields_of
 from farebox.api.depend import AnyRequest, TheParts
 from farebox.api.describe import MANAGED, MEMBERS, MEMBERS_ERRORS, body_schema, taking
-from farebox.api.parts import Parts
 from farebox.api.shapes import LimitShape, limit_shape
 from farebox.base.clock import rfc3339
 from farebox.base.errors import Problem
@@ -25,8 +23,8 @@ from farebox.identity.grants import SPANS
 from farebox.identity.model import RateLimit
 from farebox.identity.rates import read_rates
 from farebox.identity.roles import Verb
-from farebox.ledger.limits import LimitChange, LimitHolder
-from farebox.ledger.reading import Connection, LimitUse, read_limits
+from farebox.ledger.limits import LimitChange
+from farebox.ledger.reading import LimitUse, read_limits
 from farebox.records.balance import limit_states
 from farebox.routing.wishes import read_dollars
 from farebox.storage.pool import connected
@@ -110,13 +108,6 @@ async def set_key_limits(
     body = await request.body()
     uses = await manage_limits.set_key_limits(access, caller, key_id, lambda: read_changes(body))
     return limits_shape(uses, access.clock())
-
-
-async def set_limits(
-    parts: Parts, connection: Connection, holder: LimitHolder, changes: Sequence[LimitChange]
-) -> LimitsShape:
-    """Change the limits of a workspace or a key, and show all that it has then. Raises Problem."""
-    return limits_shape(await apply_limits(parts.access, connection, holder, changes), parts.clock())
 
 
 def limits_shape(uses: Sequence[LimitUse], now_micros: int, *, rates: Sequence[RateLimit] = ()) -> LimitsShape:

@@ -1,6 +1,7 @@
-"""/api/operator: limits and policies of any workspace, and the whole checklist, for whoever bears the operator's token.
+"""/api/operator: limits and policies of any workspace, and the whole checklist, for whoever bears the operator's token
+or has a platform role.
 
-Without a token in the settings there is nothing here.
+Without a token in the settings and without a session there is nothing here.
 """
 
 from typing import Annotated, Final
@@ -9,17 +10,19 @@ import msgspec
 from litestar import get, put
 from litestar.params import FromPath, QueryParameter
 
-from farebox.access.depend import TheOperator
+from farebox.access.depend import TheAccess, TheOperator
+from farebox.access.operate import limit_holder, rule_holder
 from farebox.api.depend import AnyRequest, TheParts
-from farebox.api.describe import ERRORS, OPERATED
+from farebox.api.describe import PLATFORM, PLATFORM_ERRORS
 from farebox.api.filters import Query
 from farebox.api.holders import any_holder
-from farebox.api.limits import LIMITS_BODY, LimitsShape, limits_shape, read_changes, set_limits
-from farebox.api.policy import POLICY_BODY, PolicyShape, policy_shape, set_policy
+from farebox.api.limits import LIMITS_BODY, LimitsShape, limits_shape, read_changes
+from farebox.api.policy import POLICY_BODY, PolicyShape, policy_shape
 from farebox.base.errors import Problem
 from farebox.identity.roles import PlatformVerb
 from farebox.ledger.limits import holder_limits
 from farebox.routing.sale import OperatorSaleView, operator_sale, sales
+from farebox.routing.wishes import read_policy
 from farebox.storage.pool import connected
 
 # Routes in one answer; a model's own are asked for by `model`.
@@ -27,6 +30,8 @@ MAX_ROUTES: Final = 1_000
 _LIMITS: Final = "/api/operator/workspaces/{workspace_id:str}/limits"
 _POLICY: Final = "/api/operator/workspaces/{workspace_id:str}/policy"
 _KEY: Final = frozenset({"key"})
+_SHOWN: Final = PLATFORM_ERRORS.plus(not_found="There is no such workspace.")
+_CHANGED: Final = _SHOWN.fresh().with_body()
 
 OfKey = Annotated[
     str | None, QueryParameter(name="key", description="One of its keys, `key_…`, instead of the workspace")
@@ -44,9 +49,9 @@ class OperatorRouteList(msgspec.Struct, frozen=True, kw_only=True):
 @get(
     _LIMITS,
     summary="Limits of a workspace or a key",
-    security=OPERATED,
+    security=PLATFORM,
     opt={"verb": PlatformVerb.WORKSPACES_READ},
-    responses=ERRORS,
+    responses=_SHOWN,
     tags=["operator"],
 )
 async def show_workspace_limits(
@@ -63,29 +68,30 @@ async def show_workspace_limits(
 @put(
     _LIMITS,
     summary="Set limits of a workspace or a key",
-    security=OPERATED,
+    security=PLATFORM,
     opt={"verb": PlatformVerb.LIMITS_CHANGE},
-    responses=ERRORS,
+    responses=_CHANGED,
     operation_class=LIMITS_BODY,
     tags=["operator"],
 )
 async def set_workspace_limits(
-    request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, of_key: OfKey = None
+    request: AnyRequest, access: TheAccess, operator: TheOperator, workspace_id: FromPath[str], *, of_key: OfKey = None
 ) -> LimitsShape:
     """They hold for the next call, in every process."""
-    del operator, of_key
+    del of_key
     named = Query(request, _KEY).text("key")
     changes = read_changes(await request.body())
-    async with connected(parts.pool) as connection:
-        return await set_limits(parts, connection, await any_holder(connection, workspace_id, named), changes)
+    async with connected(access.pool) as connection:
+        holder = await any_holder(connection, workspace_id, named)
+    return limits_shape(await limit_holder(access, operator, holder, changes), access.clock())
 
 
 @get(
     _POLICY,
     summary="The policy of a workspace or a key",
-    security=OPERATED,
+    security=PLATFORM,
     opt={"verb": PlatformVerb.WORKSPACES_READ},
-    responses=ERRORS,
+    responses=_SHOWN,
     tags=["operator"],
 )
 async def show_workspace_policy(
@@ -101,29 +107,31 @@ async def show_workspace_policy(
 @put(
     _POLICY,
     summary="Set the policy of a workspace or a key",
-    security=OPERATED,
+    security=PLATFORM,
     opt={"verb": PlatformVerb.POLICY_CHANGE},
-    responses=ERRORS,
+    responses=_CHANGED,
     operation_class=POLICY_BODY,
     tags=["operator"],
 )
 async def set_workspace_policy(
-    request: AnyRequest, parts: TheParts, operator: TheOperator, workspace_id: FromPath[str], *, of_key: OfKey = None
+    request: AnyRequest, access: TheAccess, operator: TheOperator, workspace_id: FromPath[str], *, of_key: OfKey = None
 ) -> PolicyShape:
     """Calls heed it within a second."""
-    del operator, of_key
+    del of_key
     named = Query(request, _KEY).text("key")
-    body = await request.body()
-    async with connected(parts.pool) as connection:
-        return await set_policy(parts, connection, await any_holder(connection, workspace_id, named), body)
+    rule = read_policy(await request.body(), param="policy")
+    async with connected(access.pool) as connection:
+        holder = await any_holder(connection, workspace_id, named)
+        await rule_holder(access, operator, holder, rule)
+        return await policy_shape(connection, holder)
 
 
 @get(
     "/api/operator/routes",
     summary="The checklist of every route",
-    security=OPERATED,
+    security=PLATFORM,
     opt={"verb": PlatformVerb.WORKSPACES_READ},
-    responses=ERRORS,
+    responses=_SHOWN,
     tags=["operator"],
 )
 async def list_operator_routes(

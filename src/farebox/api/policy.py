@@ -9,10 +9,9 @@ from litestar.params import FromPath
 
 from farebox.access import manage_policy
 from farebox.access.depend import TheAccess, TheCaller
-from farebox.access.manage_policy import PolicyView, read_policy_of, set_workspace_policy, store_policy
+from farebox.access.manage_policy import PolicyView, read_policy_of, set_workspace_policy
 from farebox.api.depend import AnyRequest, TheParts
 from farebox.api.describe import MANAGED, MEMBERS, MEMBERS_ERRORS, PEOPLE, PEOPLE_ERRORS, body_schema, taking
-from farebox.api.parts import Parts
 from farebox.base.ids import show_short
 from farebox.identity.policies import WORKSPACE, Connection
 from farebox.identity.roles import Verb
@@ -98,12 +97,6 @@ async def set_key_policy(
     body = await request.body()
     view = await manage_policy.set_key_policy(access, caller, key_id, lambda: read_policy(body, param="policy"))
     return _shape(view)
-
-
-async def set_policy(parts: Parts, connection: Connection, holder: LimitHolder, body: bytes) -> PolicyShape:
-    """Store the policy of a workspace or a key, and show what holds then. Raises Problem."""
-    await store_policy(parts.access, connection, holder, read_policy(body, param="policy"))
-    return await policy_shape(connection, holder)
 
 
 async def policy_shape(connection: Connection, holder: LimitHolder, *, key_id: int = WORKSPACE) -> PolicyShape:
