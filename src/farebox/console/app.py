@@ -6,7 +6,19 @@ from litestar.params import FromPath
 from farebox.access.pages import ASSETS, build_pages, templates_of
 from farebox.access.parts import Access
 from farebox.base.errors import Problem
-from farebox.console import account, home, key_acts, keys, new_workspace, sign_in, team
+from farebox.console import (
+    account,
+    home,
+    key_acts,
+    key_change,
+    keys,
+    new_workspace,
+    second_factor,
+    sign_in,
+    step_up,
+    team,
+    welcome,
+)
 from farebox.web.envelope import App
 
 
@@ -21,12 +33,16 @@ async def show_asset(version: FromPath[str], name: FromPath[str]) -> Response[by
 
 ROUTES = (
     show_asset,
+    *welcome.ROUTES,
     *sign_in.ROUTES,
+    *step_up.ROUTES,
     *account.ROUTES,
+    *second_factor.ROUTES,
     *home.ROUTES,
     *new_workspace.ROUTES,
     *keys.ROUTES,
     *key_acts.ROUTES,
+    *key_change.ROUTES,
     *team.ROUTES,
 )
 

@@ -15,9 +15,8 @@ from farebox.base.errors import OperatorError, Problem
 from farebox.base.ids import uuid7
 from farebox.console.app import build_console
 from farebox.dataplane.app import Dataplane, serves
-from farebox.dataplane.asgi import id_headers, send_problem, send_whole
+from farebox.dataplane.asgi import send_problem
 from farebox.dataplane.parts import Receive, Scope, Send
-from farebox.web.welcome import welcome_headers, welcome_page
 from farebox.wiring.chores import chores_of
 from farebox.wiring.running import running, wait_for_calls
 from farebox.wiring.settings import Boot, Settings
@@ -52,8 +51,6 @@ class Gateway:
         elif self._dataplane is None:
             problem = Problem("database_unavailable", "The gateway is starting.", retry_after_seconds=1)
             await send_problem(send, problem, [], uuid7(monotone_clock()()))
-        elif scope["path"] == "/" and scope["method"] in ("GET", "HEAD"):
-            await self._welcome(scope, send)
         elif serves(scope["path"]):
             await self._dataplane(scope, receive, send)
         elif _is_of(scope["path"], API_PATHS):
@@ -62,11 +59,6 @@ class Gateway:
             await self._admin(scope, receive, send)
         else:
             await self._console(scope, receive, send)
-
-    async def _welcome(self, scope: Scope, send: Send) -> None:
-        page = welcome_page(self._settings.brand, is_sandbox=self._boot.sandbox_base_url is not None)
-        headers = [*id_headers(uuid7(monotone_clock()())), *welcome_headers(len(page))]
-        await send_whole(send, 200, headers, b"" if scope["method"] == "HEAD" else page)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -3,6 +3,13 @@
 // A refusal or failure whose message can be shown as it is.
 export class Said extends Error {}
 
+// Refusals after which people go to another page first, and then back to this one.
+const WHERE_TO = {
+  not_signed_in: "/sign-in",
+  second_factor_required: "/sign-in/second-factor",
+  step_up_required: "/step-up",
+};
+
 // POST JSON to an address of this site. Throws Said.
 export async function post(path, body) {
   let response;
@@ -18,6 +25,9 @@ export async function post(path, body) {
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
   const error = answer.error ?? {};
+  if (Object.hasOwn(WHERE_TO, error.code)) {
+    location.assign(`${WHERE_TO[error.code]}?next=${encodeURIComponent(location.pathname + location.search)}`);
+  }
   throw new Said([error.message ?? "Something went wrong here.", error.advice ?? ""].join(" ").trim());
 }
 

@@ -6,7 +6,7 @@ async function copy(button) {
   const source = document.getElementById(button.dataset.copy);
   const label = [...button.childNodes];
   try {
-    await navigator.clipboard.writeText(source.textContent.trim());
+    await navigator.clipboard.writeText(source.innerText.trim());
     button.textContent = "Copied";
   } catch {
     // No permission: mark it, so that the keyboard copies it.

@@ -4,7 +4,7 @@
 // step_up. For link an <input name="name"> inside names the new passkey. An input with autocomplete="… webauthn"
 // anywhere on the page lets the browser offer passkeys while one types.
 
-import { attempt, goOn, post, sayer } from "./api.js";
+import { attempt, goOn, post, Said, sayer } from "./api.js";
 
 const CHALLENGE = "/api/auth/passkey/challenge";
 const VERIFY = "/api/auth/passkey/verify";
@@ -98,7 +98,7 @@ async function offer(part, say) {
     const credential = await navigator.credentials.get({ publicKey, mediation: "conditional", signal: abort.signal });
     await verify(part, challenge, credential, "");
   } catch (error) {
-    if (error?.name !== "AbortError") say(error.message && !error.name?.endsWith("Error") ? error.message : explain(error));
+    if (error?.name !== "AbortError") say(error instanceof Said ? error.message : explain(error));
   } finally {
     clearTimeout(renewal);
   }
