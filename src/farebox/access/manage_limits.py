@@ -9,11 +9,9 @@ from farebox.access.asking import Caller
 from farebox.access.managing import managing
 from farebox.access.parts import Access
 from farebox.access.set_limits import set_limits
-from farebox.identity.grants import SPANS, Wanted
+from farebox.identity.grants import Wanted
 from farebox.ledger.limits import LimitChange
 from farebox.ledger.reading import LimitUse
-
-_NAMES = {span: name for name, span in SPANS.items()}
 
 
 async def set_key_limits(
@@ -27,6 +25,5 @@ async def set_key_limits(
     async with managing(access, caller) as manager:
         target, changes = await manager.find_holder(key_id), read()
         manager.changed(target, Wanted(limits=tuple(changes)))
-        uses = await set_limits(access, manager.connection, target.holder, changes)
-        await manager.note("workspace.limits", target.shown, spans=", ".join(_NAMES[one.span] for one in changes))
-        return uses
+        event = caller.event("workspace.limits", subject=target.shown)
+        return await set_limits(access, manager.connection, target.holder, changes, event=event)

@@ -1,9 +1,9 @@
-"""GET /api/balance: any valid key may ask what is left to spend."""
+"""GET /api/balance: any valid key, and any member, may ask what is left to spend."""
 
 from litestar import get
 
 from farebox.api.depend import TheKey, TheParts
-from farebox.api.describe import ERRORS, KEYED
+from farebox.api.describe import MEMBERS, MEMBERS_ERRORS
 from farebox.api.parts import Parts
 from farebox.api.shapes import BalanceShape, grant_shape, limit_shape, money
 from farebox.base.clock import rfc3339
@@ -19,9 +19,9 @@ from farebox.storage.pool import connected
 @get(
     "/api/balance",
     summary="Balance, grants and limits of this key and its workspace",
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.USAGE_READ},
-    responses=ERRORS,
+    responses=MEMBERS_ERRORS,
 )
 async def show_balance(parts: TheParts, key: TheKey) -> BalanceShape:
     """What can be spent, what running calls hold, and how much of each limit is left."""
@@ -40,7 +40,7 @@ def _shape(parts: Parts, key: KeyRecord, balance: Balance, now_micros: int) -> B
     )
     return BalanceShape(
         workspace_id=show_short("ws", key.workspace_id),
-        key_id=show_short("key", key.key_id),
+        key_id=show_short("key", key.key_id) if key.key_id else None,
         credit_name=parts.brand.credit_name,
         **money(balance),  # type: ignore[arg-type]
         low_balance=balance.available_nanos <= low_balance_nanos,

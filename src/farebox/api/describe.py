@@ -22,8 +22,6 @@ SIGNED_IN: Final[Security] = [{"session": []}]
 """For handlers about whoever is signed in, in no workspace."""
 PLATFORM: Final[Security] = [{"operator": []}, {"session": []}]
 """For handlers that the operator's token may ask, and a person with a platform role."""
-KEYED: Final = MEMBERS
-OPERATED: Final = PLATFORM
 
 
 class ErrorDetail(msgspec.Struct, frozen=True, kw_only=True):
@@ -136,7 +134,6 @@ PLATFORM_ERRORS: Final = Errors(
 OPEN_ERRORS: Final = Errors({**_ALWAYS, **_SITE})
 """With an empty `security`: of what begins or ends a sign-in."""
 
-ERRORS: Final = MEMBERS_ERRORS
 MANAGED: Final = (
     MEMBERS_ERRORS.fresh()
     .with_body()

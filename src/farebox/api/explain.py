@@ -8,7 +8,7 @@ from litestar import get, post
 from litestar.params import QueryParameter
 
 from farebox.api.depend import AnyRequest, TheKey, TheParts
-from farebox.api.describe import ERRORS, KEYED, taking
+from farebox.api.describe import MEMBERS, MEMBERS_ERRORS, taking
 from farebox.api.filters import Query
 from farebox.api.parts import Parts
 from farebox.base.errors import Problem
@@ -28,6 +28,12 @@ _LONG: Final = frozenset({"provider"})
 _fields = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _text = msgspec.json.Decoder(str)
 
+_ERRORS: Final = MEMBERS_ERRORS.plus(
+    model_not_found="There is no model 'gpt-x' for this key.",
+    request_limit_exceeded="max_tokens is 100000; at most 4096 are taken here.",
+    invalid_max_tokens="max_tokens is a positive whole number.",
+)
+
 Text = str | None
 ESTIMATE_BODY: Final = taking(
     "The body of a call, as it would be sent; it is neither kept nor passed on.",
@@ -43,9 +49,9 @@ ESTIMATE_BODY: Final = taking(
 @get(
     "/api/route/explain",
     summary="Where a call would go, and why not elsewhere",
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.USAGE_READ},
-    responses=ERRORS,
+    responses=_ERRORS,
 )
 async def explain_route(
     request: AnyRequest,
@@ -80,9 +86,9 @@ async def explain_route(
     "/api/estimate",
     summary="What a call would cost, by each route",
     status_code=200,
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.USAGE_READ},
-    responses=ERRORS,
+    responses=_ERRORS.with_body(),
     operation_class=ESTIMATE_BODY,
 )
 async def estimate_call(
@@ -101,7 +107,9 @@ async def estimate_call(
     if asked is None:
         asked = SURFACE_OF_WORKLOAD[asked_model(parts.catalog(), key, _model_id(fields)).workload]
     headers = [(bytes(name), bytes(value)) for name, value in request.scope["headers"]]
-    return await parts.estimate(key, asked, msgspec.json.encode(fields), headers)
+    # A member opens no call, but may ask what any would cost; a key what its own would.
+    asking = key if key.key_id else msgspec.structs.replace(key, scopes=frozenset(SCOPES))
+    return await parts.estimate(asking, asked, msgspec.json.encode(fields), headers)
 
 
 def asked_model(catalog: Catalog, key: KeyRecord, model_id: str | None) -> Model:

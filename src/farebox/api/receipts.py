@@ -6,7 +6,7 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from farebox.api.depend import AnyRequest, TheKey, TheParts
-from farebox.api.describe import ERRORS, KEYED
+from farebox.api.describe import MEMBERS, MEMBERS_ERRORS
 from farebox.api.filters import Query
 from farebox.api.shapes import PostingList, posting_shape
 from farebox.api.usage import SCOPE, Text
@@ -22,9 +22,9 @@ PARAMETERS = frozenset({"cursor", "limit"})
 @get(
     "/api/receipts",
     summary="Movements of the balance, newest first",
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.USAGE_READ},
-    responses=ERRORS,
+    responses=MEMBERS_ERRORS,
 )
 async def list_postings(
     request: AnyRequest,

@@ -7,7 +7,7 @@ from litestar import get
 from litestar.params import QueryParameter
 
 from farebox.api.depend import AnyRequest, TheKey, TheParts
-from farebox.api.describe import ERRORS, KEYED
+from farebox.api.describe import MEMBERS, MEMBERS_ERRORS
 from farebox.api.explain import asked_model
 from farebox.api.filters import Query
 from farebox.catalog.model import Catalog, Model
@@ -32,9 +32,9 @@ class RouteList(msgspec.Struct, frozen=True, kw_only=True):
 @get(
     "/api/routes",
     summary="Every model's routes, for planning",
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.USAGE_READ},
-    responses=ERRORS,
+    responses=MEMBERS_ERRORS.plus(model_not_found="There is no model 'gpt-x'."),
 )
 async def list_routes(
     request: AnyRequest,

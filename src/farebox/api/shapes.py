@@ -48,10 +48,10 @@ class LimitShape(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BalanceShape(msgspec.Struct, frozen=True, kw_only=True):
-    """`available = posted - held`, less what expired grants still have posted."""
+    """`available = posted - held`, less what expired grants still have posted. `key_id` null: a member asks."""
 
     workspace_id: str
-    key_id: str
+    key_id: str | None
     credit_name: str
     available_usd: str
     available_nanos: int

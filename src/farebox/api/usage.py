@@ -13,7 +13,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from farebox.api.depend import AnyRequest, TheKey, TheParts
-from farebox.api.describe import ERRORS, KEYED, answers
+from farebox.api.describe import MEMBERS, MEMBERS_ERRORS, answers
 from farebox.api.filters import FORMATS, STATUSES, Query
 from farebox.api.parts import Parts
 from farebox.api.receipt_shapes import ReceiptShape, receipt_shape
@@ -39,7 +39,7 @@ Text = str | None
 @get(
     "/api/usage",
     summary="Calls, newest first",
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.USAGE_READ},
     responses=answers(UsageList, "A page of calls"),
 )
@@ -82,9 +82,9 @@ async def list_usage(
 @get(
     "/api/usage/{call_id:str}",
     summary="The receipt of one call",
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.USAGE_READ},
-    responses=ERRORS,
+    responses=MEMBERS_ERRORS,
 )
 async def show_receipt(parts: TheParts, key: TheKey, call_id: FromPath[str]) -> ReceiptShape:
     """Everything that the charge of a call follows from. 404 for calls of other workspaces."""

@@ -4,7 +4,7 @@ import msgspec
 from litestar import get
 
 from farebox.api.depend import TheKey, TheParts
-from farebox.api.describe import ERRORS, KEYED
+from farebox.api.describe import MEMBERS, MEMBERS_ERRORS
 from farebox.base.signing import show_signing_key, signing_key
 from farebox.identity.authenticate import require_scope
 from farebox.identity.model import KeyRecord
@@ -22,12 +22,12 @@ class WebhooksShape(msgspec.Struct, frozen=True, kw_only=True):
 @get(
     "/api/webhooks",
     summary="Whether there are webhooks, and this workspace's secret",
-    security=KEYED,
+    security=MEMBERS,
     opt={"verb": Verb.KEYS_MANAGE},
-    responses=ERRORS,
+    responses=MEMBERS_ERRORS.fresh(),
 )
 async def show_webhooks(parts: TheParts, key: TheKey) -> WebhooksShape:
-    """For keys with the scope `videos` or `keys.manage`."""
+    """For keys with the scope `videos` or `keys.manage`, and for members who manage keys."""
     _require_scope(key)
     if parts.webhook_secret is None:
         return WebhooksShape(enabled=False, secret=None)
