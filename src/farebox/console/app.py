@@ -9,6 +9,7 @@ from farebox.base.errors import Problem
 from farebox.console import (
     account,
     home,
+    invited,
     key_acts,
     key_change,
     keys,
@@ -44,6 +45,7 @@ ROUTES = (
     *key_acts.ROUTES,
     *key_change.ROUTES,
     *team.ROUTES,
+    *invited.ROUTES,
 )
 
 

@@ -28,7 +28,7 @@ _ADVICE: Final = {
 }
 
 
-@get("/console")
+@get("/console", opt={"session": True})
 async def show_console(access: TheAccess, session: TheSession, templates: TheTemplates) -> Response[Any]:
     """On to the only workspace; a list of several; a form for the first."""
     async with connected(access.pool) as connection:

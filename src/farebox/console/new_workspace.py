@@ -19,13 +19,13 @@ from farebox.storage.pool import connected
 from farebox.web.pages import Templates
 
 
-@get("/console/new")
+@get("/console/new", opt={"session": True})
 async def show_new_workspace(access: TheAccess, session: TheSession, templates: TheTemplates) -> Response[Any]:
     """The form for another workspace."""
     return await _new_workspace(access, session, templates)
 
 
-@post("/console/new", opt={"back": "/console/new"}, status_code=303)
+@post("/console/new", opt={"session": True, "back": "/console/new"}, status_code=303)
 async def make_workspace(
     request: AnyRequest, access: TheAccess, session: TheSession, visit: TheVisit, templates: TheTemplates
 ) -> Response[Any]:

@@ -1,5 +1,361 @@
-"""Pages."""
+"""The members of a workspace: who they are, inviting, other roles, removal, leaving, and handing ownership on."""
 
+from typing import Any, Final
+
+from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath
 
-ROUTES: tuple[HTTPRouteHandler, ...] = ()
+from farebox.access.asking import Caller
+from farebox.access.depend import AnyRequest, TheAccess, TheCaller, TheSession, TheVisit
+from farebox.access.form import form_of
+from farebox.access.pages import TheTemplates, see_other
+from farebox.access.parts import Access
+from farebox.access.team import (
+    change_role,
+    invite,
+    leave_workspace,
+    list_invitations,
+    list_members,
+    remove_member,
+    resend_invitation,
+    show_invitation,
+    transfer_ownership,
+    withdraw_invitation,
+)
+from farebox.base.errors import Problem
+from farebox.console.place import done_of, place_of, session_of, show_page
+from farebox.identity.people.model import show_person
+from farebox.identity.roles import Role, Verb, outranks
+from farebox.identity.team.members import working_keys_by
+from farebox.identity.team.model import MadeKey, Member
+from farebox.storage.pool import connected
+from farebox.web.pages import Templates
+
+ROLE_WORDS: Final = {
+    Role.ADMIN: "Admin: everything but handing the workspace on",
+    Role.DEVELOPER: "Developer: makes and changes keys",
+    Role.BILLING: "Billing: requests, wallets and money",
+    Role.VIEWER: "Viewer: looks at everything but the record of events",
+}
+_OPT: Final = {"verb": Verb.MEMBERS_MANAGE, "back": "/console/{workspace}/members"}
+_MEMBERS: Final = "/console/{workspace:str}/members"
+
+
+@get(_MEMBERS, opt={"verb": Verb.MEMBERS_READ})
+async def show_members(
+    access: TheAccess,
+    caller: TheCaller,
+    templates: TheTemplates,
+    *,
+    workspace: FromPath[str],
+    done: str | None = None,
+) -> Response[Any]:
+    """Who belongs here, and who is invited."""
+    del workspace
+    return await _members(access, caller, templates, done=done_of(done))
+
+
+@get(f"{_MEMBERS}/invite", opt={"verb": Verb.MEMBERS_MANAGE})
+async def show_invite(
+    access: TheAccess, caller: TheCaller, templates: TheTemplates, *, workspace: FromPath[str]
+) -> Response[Any]:
+    """The form of an invitation."""
+    del workspace
+    return await _invite(access, caller, templates)
+
+
+@post(
+    f"{_MEMBERS}/invite",
+    opt={"verb": Verb.MEMBERS_MANAGE, "back": "/console/{workspace}/members/invite"},
+    status_code=303,
+)
+async def send_invitation(
+    request: AnyRequest, access: TheAccess, caller: TheCaller, templates: TheTemplates, *, workspace: FromPath[str]
+) -> Response[Any]:
+    """Sent, and back to the members."""
+    form = await form_of(request)
+    email, role = form.text("email"), form.text("role")
+    try:
+        await invite(access, caller, email, role)
+    except Problem as problem:
+        return await _invite(access, caller, templates, problem=problem, email=email, role=role)
+    return see_other(f"/console/{workspace}/members?done=invited")
+
+
+@post("/console/{workspace:str}/invitations/{invitation_id:str}/resend", opt=_OPT, status_code=303)
+async def resend(
+    access: TheAccess,
+    caller: TheCaller,
+    templates: TheTemplates,
+    *,
+    workspace: FromPath[str],
+    invitation_id: FromPath[str],
+) -> Response[Any]:
+    """Sent once more with a new link."""
+    try:
+        await resend_invitation(access, caller, invitation_id)
+    except Problem as problem:
+        return await _members(access, caller, templates, problem=problem)
+    return see_other(f"/console/{workspace}/members?done=resent")
+
+
+@post("/console/{workspace:str}/invitations/{invitation_id:str}/withdraw", opt=_OPT, status_code=303)
+async def withdraw(
+    access: TheAccess,
+    caller: TheCaller,
+    templates: TheTemplates,
+    *,
+    workspace: FromPath[str],
+    invitation_id: FromPath[str],
+) -> Response[Any]:
+    """Its link is void."""
+    try:
+        await withdraw_invitation(access, caller, invitation_id)
+    except Problem as problem:
+        return await _members(access, caller, templates, problem=problem)
+    return see_other(f"/console/{workspace}/members?done=withdrawn")
+
+
+@get(f"{_MEMBERS}/leave", opt={"verb": Verb.WORKSPACE_READ, "fresh": True})
+async def show_leave(
+    access: TheAccess, caller: TheCaller, session: TheSession, templates: TheTemplates, *, workspace: FromPath[str]
+) -> Response[Any]:
+    """Asks once more."""
+    del workspace, session
+    return await _leave(access, caller, templates)
+
+
+@post(
+    f"{_MEMBERS}/leave",
+    opt={"verb": Verb.WORKSPACE_READ, "fresh": True, "back": "/console/{workspace}/members/leave"},
+    status_code=303,
+)
+async def leave(
+    access: TheAccess,
+    caller: TheCaller,
+    session: TheSession,
+    visit: TheVisit,
+    templates: TheTemplates,
+    *,
+    workspace: FromPath[str],
+) -> Response[Any]:
+    """Gone, and on to what is left."""
+    try:
+        await leave_workspace(access, session, workspace, visit=visit)
+    except Problem as problem:
+        return await _leave(access, caller, templates, problem=problem)
+    return see_other("/console")
+
+
+@get(f"{_MEMBERS}/transfer", opt={"verb": Verb.OWNERSHIP_TRANSFER})
+async def show_transfer(
+    access: TheAccess, caller: TheCaller, templates: TheTemplates, *, workspace: FromPath[str]
+) -> Response[Any]:
+    """Who could own it, and what that means."""
+    del workspace
+    return await _transfer(access, caller, templates)
+
+
+@post(
+    f"{_MEMBERS}/transfer",
+    opt={"verb": Verb.OWNERSHIP_TRANSFER, "back": "/console/{workspace}/members/transfer"},
+    status_code=303,
+)
+async def transfer(
+    request: AnyRequest, access: TheAccess, caller: TheCaller, templates: TheTemplates, *, workspace: FromPath[str]
+) -> Response[Any]:
+    """Handed on; only with the box ticked."""
+    form = await form_of(request)
+    heir = form.text("person_id")
+    try:
+        if not form.is_ticked("sure"):
+            raise Problem("invalid_request", "Tick the box to hand the workspace on.", param="sure")
+        await transfer_ownership(access, caller, heir)
+    except Problem as problem:
+        return await _transfer(access, caller, templates, problem=problem, heir=heir)
+    return see_other(f"/console/{workspace}/members?done=transferred")
+
+
+@get(f"{_MEMBERS}/{{person_id:str}}", opt={"verb": Verb.MEMBERS_MANAGE})
+async def show_member(
+    access: TheAccess,
+    caller: TheCaller,
+    templates: TheTemplates,
+    *,
+    workspace: FromPath[str],
+    person_id: FromPath[str],
+) -> Response[Any]:
+    """Another role, or the end of it."""
+    del workspace
+    return await _member(access, caller, templates, person_id)
+
+
+@post(
+    f"{_MEMBERS}/{{person_id:str}}/role",
+    opt={"verb": Verb.MEMBERS_MANAGE, "back": "/console/{workspace}/members/{person_id}"},
+    status_code=303,
+)
+async def give_role(
+    request: AnyRequest,
+    access: TheAccess,
+    caller: TheCaller,
+    templates: TheTemplates,
+    *,
+    workspace: FromPath[str],
+    person_id: FromPath[str],
+) -> Response[Any]:
+    """Their next request has it."""
+    try:
+        await change_role(access, caller, person_id, (await form_of(request)).text("role"))
+    except Problem as problem:
+        return await _member(access, caller, templates, person_id, problem=problem)
+    return see_other(f"/console/{workspace}/members?done=saved")
+
+
+@post(
+    f"{_MEMBERS}/{{person_id:str}}/remove",
+    opt={"verb": Verb.MEMBERS_MANAGE, "back": "/console/{workspace}/members/{person_id}"},
+    status_code=303,
+)
+async def remove(
+    access: TheAccess,
+    caller: TheCaller,
+    templates: TheTemplates,
+    *,
+    workspace: FromPath[str],
+    person_id: FromPath[str],
+) -> Response[Any]:
+    """Their next request is refused."""
+    try:
+        await remove_member(access, caller, person_id)
+    except Problem as problem:
+        return await _member(access, caller, templates, person_id, problem=problem)
+    return see_other(f"/console/{workspace}/members?done=removed")
+
+
+async def _members(
+    access: Access, caller: Caller, templates: Templates, *, problem: Problem | None = None, done: str = ""
+) -> Response[Any]:
+    place = await place_of(access, caller)
+    return show_page(
+        templates,
+        "members.html",
+        problem=problem,
+        place=place,
+        session=caller.session,
+        here="/members",
+        done=done,
+        members=await list_members(access, caller),
+        invitations=await list_invitations(access, caller),
+        now_micros=access.clock(),
+        outranked=[role for role in Role if outranks(place.role, role)],
+        show_person=show_person,
+        show_invitation=show_invitation,
+    )
+
+
+async def _invite(
+    access: Access,
+    caller: Caller,
+    templates: Templates,
+    *,
+    problem: Problem | None = None,
+    email: str = "",
+    role: str = Role.DEVELOPER,
+) -> Response[Any]:
+    return show_page(
+        templates,
+        "invite.html",
+        problem=problem,
+        place=await place_of(access, caller),
+        session=caller.session,
+        here="/members",
+        email=email,
+        role=role,
+        roles=list(ROLE_WORDS.items()),
+    )
+
+
+async def _leave(
+    access: Access, caller: Caller, templates: Templates, *, problem: Problem | None = None
+) -> Response[Any]:
+    return show_page(
+        templates,
+        "leave.html",
+        problem=problem,
+        place=await place_of(access, caller),
+        session=caller.session,
+        here="/members",
+        keys=await _keys_by(access, caller, session_of(caller).person_id),
+    )
+
+
+async def _transfer(
+    access: Access, caller: Caller, templates: Templates, *, problem: Problem | None = None, heir: str = ""
+) -> Response[Any]:
+    own_id = session_of(caller).person_id
+    others = [member for member in await list_members(access, caller) if member.person_id != own_id]
+    return show_page(
+        templates,
+        "transfer.html",
+        problem=problem,
+        place=await place_of(access, caller),
+        session=caller.session,
+        here="/members",
+        heirs=[(show_person(member.person_id), called(member)) for member in others],
+        heir=heir,
+    )
+
+
+async def _member(
+    access: Access, caller: Caller, templates: Templates, person_id: str, *, problem: Problem | None = None
+) -> Response[Any]:
+    """Raises Problem(`not_found`) for whoever is no member."""
+    members = await list_members(access, caller)
+    member = next((one for one in members if show_person(one.person_id) == person_id), None)
+    if member is None:
+        raise Problem("not_found", "This workspace has no such member.", param="person_id")
+    place = await place_of(access, caller)
+    return show_page(
+        templates,
+        "member.html",
+        problem=problem,
+        place=place,
+        session=caller.session,
+        here="/members",
+        member=member,
+        person_id=person_id,
+        called=called(member),
+        is_outranked=outranks(place.role, member.role),
+        roles=list(ROLE_WORDS.items()),
+        keys=await _keys_by(access, caller, member.person_id),
+    )
+
+
+async def _keys_by(access: Access, caller: Caller, person_id: int) -> list[MadeKey]:
+    async with connected(access.pool) as connection:
+        return await working_keys_by(connection, caller.workspace_id, person_id, now_micros=access.clock())
+
+
+def called(member: Member) -> str:
+    """Name and address, as far as there are any."""
+    if member.name and member.email:
+        return f"{member.name} ({member.email})"
+    return member.name or member.email or show_person(member.person_id)
+
+
+ROUTES: tuple[HTTPRouteHandler, ...] = (
+    show_members,
+    show_invite,
+    send_invitation,
+    resend,
+    withdraw,
+    show_leave,
+    leave,
+    show_transfer,
+    transfer,
+    show_member,
+    give_role,
+    remove,
+)
