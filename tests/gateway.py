@@ -20,6 +20,7 @@ import msgspec
 import psycopg
 import uvicorn
 
+from farebox.access.parts import Access
 from farebox.base.clock import Clock, monotone_clock
 from farebox.base.ids import random_id, read_call, uuid7
 from farebox.base.money import format_usd, parse_usd
@@ -104,6 +105,13 @@ class Worker:
     def parts(self) -> Parts:
         """The data plane's parts, to look at gauges and at what is under way."""
         found: Parts = self.app._dataplane._parts
+        return found
+
+    @property
+    def access(self) -> Access:
+        """What the shells are given, to call the use cases behind them."""
+        found = self.app.access
+        assert found is not None
         return found
 
     async def start(self) -> None:

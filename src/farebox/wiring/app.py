@@ -8,6 +8,7 @@ from typing import Any
 import structlog
 from prometheus_client import CollectorRegistry
 
+from farebox.access.parts import Access
 from farebox.admin.app import build_admin
 from farebox.api.app import build_api
 from farebox.base.clock import Clock, monotone_clock
@@ -41,6 +42,7 @@ class Gateway:
         self._api: Any = None
         self._console: Any = None
         self._admin: Any = None
+        self.access: Access | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the lifespan or one request."""
@@ -90,7 +92,7 @@ class Gateway:
         stack.push_async_callback(wait_for_calls, dataplane.calls)
         chores = asyncio.create_task(chores_of(parts, self._dsn, client).run(), name="chores")
         stack.push_async_callback(_cancel, chores)
-        access = parts.access()
+        access = self.access = parts.access()
         self._api = build_api(parts.api_parts(dataplane, access))
         self._console = build_console(access)
         self._admin = build_admin(access)
