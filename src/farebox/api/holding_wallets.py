@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 from litestar import Response, delete, get, post
+from litestar.params import FromPath
 
 from farebox.access.depend import TheAccess, TheCaller
 from farebox.access.holding_wallets import list_holding, unlink_holding
@@ -157,7 +158,7 @@ async def answer_holding_wallet(request: AnyRequest, access: TheAccess, caller: 
     status_code=200,
     tags=_TAGS,
 )
-async def unlink_holding_wallet(access: TheAccess, caller: TheCaller, wallet_id: str) -> Response[Any]:
+async def unlink_holding_wallet(access: TheAccess, caller: TheCaller, wallet_id: FromPath[str]) -> Response[Any]:
     """Its row stays in the history; with a new signature it may be linked again, also elsewhere."""
     return Response(_shape(await unlink_holding(access, caller, wallet_id)))
 
