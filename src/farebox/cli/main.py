@@ -2,7 +2,7 @@
 
 import typer
 
-from farebox.cli import customers, key_usage, keys, persons, pools, providers, rates, routing, running
+from farebox.cli import admins, customers, key_usage, keys, persons, pools, providers, rates, routing, running
 from farebox.wiring.logs import log_to_stderr
 
 _HELP = "Farebox: a self-hostable, prepaid gateway for AI models. Start with `farebox demo`."
@@ -16,6 +16,7 @@ app = typer.Typer(
 )
 running.add_to(app)
 customers.add_to(app)
+admins.add_to(app)
 keys.add_to(app)
 key_usage.add_to(keys.key_app)
 providers.add_to(app)

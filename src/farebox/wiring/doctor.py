@@ -14,13 +14,18 @@ from farebox.base.addresses import HTTPS_PORT, is_public
 from farebox.base.errors import OperatorError
 from farebox.catalog.checklist import ProviderChecklist, checklists_by_provider
 from farebox.catalog.model import Catalog, Provider
+from farebox.mail.smtp import SmtpMailing
+from farebox.mail.waiting import CannotSend
 from farebox.providers.client import host_of
 from farebox.providers.guard import look_up_name
 from farebox.providers.store import Closed
 from farebox.storage.migrate import require_current_schema
 from farebox.storage.server import open_database
+from farebox.wiring.admins import has_superadmin
 from farebox.wiring.catalogs import current_catalog, store_catalog
 from farebox.wiring.operate import verify_ledger
+from farebox.wiring.people import site_of
+from farebox.wiring.people import site_of
 from farebox.wiring.processes import bound
 from farebox.wiring.providers import stored_pools
 from farebox.wiring.settings import Settings, refuse_empty
@@ -48,7 +53,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine(settings: Settings, report: Callable[[str], None]) -> list[Finding]:
     """Every finding, the good ones too. Starts the embedded database if nobody runs it; changes nothing in it."""
-    findings = [_python(), _home(settings), _port(settings), *_metrics(settings)]
+    findings = [_python(), _home(settings), _port(settings), *_metrics(settings), _site(settings), _mail(settings)]
     try:
         with open_database(settings.home, settings.database_url, role="guest", report=report) as database:
             findings.append(_database(database.dsn))
@@ -82,6 +87,66 @@ def _port(settings: Settings) -> Finding:
         if _farebox_answers(host, port):
             return Finding(check="port", verdict="ok", detail=f"Farebox serves on {host}:{port}")
         return Finding(check="port", verdict="error", detail=error.message, fix=error.fix)
+
+
+def _site(settings: Settings) -> Finding:
+    server = settings.server
+    site = site_of(server.public_url, host=server.host, port=server.port)
+    if site is not None:
+        return Finding(check="sign_in", verdict="ok", detail=f"people sign in at {site.origin}")
+    return Finding(
+        check="sign_in",
+        verdict="warning",
+        detail="nobody can sign in, because server.public_url is not set; API keys work",
+        fix='set server.public_url to the address that browsers use, like "https://ai.example.com"',
+    )
+
+
+def _mail(settings: Settings) -> Finding:
+    mail = settings.mail
+    if not mail.host:
+        detail = "no mail server is set, so nobody signs in by e-mail but in a demo; wallets and passkeys work"
+        return Finding(check="mail", verdict="warning", detail=detail, fix="set [mail] (docs/how-to/mail.md)")
+    try:
+        asyncio.run(SmtpMailing(mail, settings.smtp_password).greet())
+    except CannotSend as error:
+        fix = f"check [mail] and FAREBOX_SMTP_PASSWORD, and that {mail.host}:{mail.port} can be reached from here"
+        return Finding(check="mail", verdict="error", detail=str(error), fix=fix)
+    return Finding(check="mail", verdict="ok", detail=f"{mail.host}:{mail.port} takes letters from us")
+
+
+def _sign_in(settings: Settings) -> Iterator[Finding]:
+    """Whether people can sign in at all."""
+    server = settings.server
+    site = site_of(server.public_url, host=server.host, port=server.port)
+    if site is None:
+        yield Finding(
+            check="sign-in",
+            verdict="warning",
+            detail="nobody can sign in: the gateway's public address is not set",
+            fix='set public_url under [server] in farebox.toml, like "https://ai.example.com"',
+        )
+        return
+    yield Finding(check="sign-in", verdict="ok", detail=f"people sign in at {site.origin}")
+    if not settings.mail.host:
+        yield Finding(
+            check="mail",
+            verdict="warning",
+            detail="no mail server is set, so nobody gets a code, a link or an invitation by e-mail (but in a demo)",
+            fix="set host, username and sender under [mail] in farebox.toml, and FAREBOX_SMTP_PASSWORD",
+        )
+
+
+def _operators(dsn: str) -> Finding:
+    """Whether somebody can work in the operators' pages."""
+    if asyncio.run(has_superadmin(dsn)):
+        return Finding(check="operators", verdict="ok", detail="there is a superadmin")
+    return Finding(
+        check="operators",
+        verdict="warning",
+        detail="there is no superadmin, so nobody can give roles or use the pages under /admin",
+        fix="make one with `farebox admin create EMAIL`",
+    )
 
 
 def _farebox_answers(host: str, port: int) -> bool:
@@ -123,6 +188,7 @@ def _inside(settings: Settings, dsn: str, *, embedded: bool) -> Iterator[Finding
         yield Finding(check="schema", verdict="error", detail=error.message, fix=fix)
         return
     yield Finding(check="schema", verdict="ok", detail="current")
+    yield _operators(dsn)
     yield _catalog(settings, dsn)
     catalog = asyncio.run(current_catalog(dsn))
     loaded = asyncio.run(stored_pools(dsn, settings))

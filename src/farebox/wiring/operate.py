@@ -18,16 +18,17 @@ from farebox.base.errors import OperatorError
 from farebox.base.ids import IdError, random_id, read_call, uuid7
 from farebox.base.money import format_usd
 from farebox.identity import store
+from farebox.identity.audit import RECORD_EVENTS, RECORD_EVENTS_SQL, Event, record, row_of
 from farebox.identity.model import Kind, Status, Workspace
-from farebox.ledger.batcher import Batcher
+from farebox.ledger.batcher import Batcher, Rider
 from farebox.ledger.book import Span
-from farebox.ledger.commands import Command, Credit, GrantPromotion, OpenBook
+from farebox.ledger.commands import Command, Credit, GrantPromotion, OpenBook, SetLimit
 from farebox.ledger.draft import MANUAL_CREDIT
 from farebox.ledger.limits import LimitChange, LimitHolder, change_limits
 from farebox.ledger.outcomes import Answer, Reason, Refusal
 from farebox.ledger.reading import LimitUse, read_limits
 from farebox.ledger.verify import Report, verify
-from farebox.records.balance import Balance, read_balance
+from farebox.records.balance import SPAN_NAMES, Balance, read_balance
 from farebox.records.key_usage import verify_usage
 from farebox.records.receipt import Receipt, read_receipt, workspace_of_call
 from farebox.storage.pool import mapped_errors
@@ -37,6 +38,8 @@ from farebox.wiring.arguments import WantedLimit, read_limit_usd, read_requests
 ACTOR = "operator"
 # Where a promotion without a priority stands among others; lower is spent first.
 DEFAULT_PRIORITY = 100
+# Of a reason, in the record of events; the books keep all of it.
+MAX_REASON_CHARS = 500
 
 _now = monotone_clock()
 
@@ -105,7 +108,7 @@ async def connected(dsn: str) -> AsyncIterator[store.Connection]:
 @asynccontextmanager
 async def opened_ledger(dsn: str) -> AsyncIterator[Batcher]:
     """A ledger for a short command. Raises DatabaseUnavailable."""
-    batcher = Batcher(dsn, owner_id=random_id())
+    batcher = Batcher(dsn, owner_id=random_id(), rider_statements={RECORD_EVENTS: RECORD_EVENTS_SQL})
     with mapped_errors():
         await batcher.connect()
     working = asyncio.create_task(batcher.run(), name="ledger")
@@ -116,8 +119,13 @@ async def opened_ledger(dsn: str) -> AsyncIterator[Batcher]:
         await working
 
 
-async def _accepted(ledger: Batcher, command: Command) -> Answer:
-    outcome = await ledger.submit(command)
+async def _accepted(ledger: Batcher, command: Command, event: Event | None = None) -> Answer:
+    """`event` is written with the command, if that does something now."""
+    rider = None
+    if event is not None:
+        row = row_of(event, now_micros=command.now_micros)
+        rider = Rider(RECORD_EVENTS, lambda _: row)
+    outcome = await ledger.submit(command, rider)
     if isinstance(outcome, Refusal):
         message, fix = _REFUSALS.get(outcome.reason, (f"the ledger refuses: {outcome.reason}", "check the arguments"))
         if outcome.reason in (Reason.INSUFFICIENT_BALANCE, Reason.BALANCE_HELD):
@@ -154,9 +162,19 @@ async def set_workspace_status(dsn: str, name: str, status: Status) -> Workspace
     """Suspend or activate by id or name. Raises OperatorError when there is no such workspace."""
     async with connected(dsn) as connection:
         workspace = await store.find_workspace(connection, name)
-        change = store.suspend_workspace if status is Status.SUSPENDED else store.activate_workspace
-        await change(connection, workspace.workspace_id)
+        if workspace.status is not status:
+            change = store.suspend_workspace if status is Status.SUSPENDED else store.activate_workspace
+            action = "workspace.frozen" if status is Status.SUSPENDED else "workspace.unfrozen"
+            async with connection.transaction():
+                await change(connection, workspace.workspace_id)
+                await record(connection, _event(action, workspace.workspace_id), now_micros=_now())
         return await _workspace_view(connection, msgspec.structs.replace(workspace, status=status))
+
+
+def _event(action: str, workspace_id: int, **detail: str | int | bool | None) -> Event:
+    """What was done from the terminal, for the record that members of the workspace can read."""
+    subject = store.show_workspace(workspace_id)
+    return Event(action=action, actor=ACTOR, workspace_id=workspace_id, subject=subject, detail=detail)
 
 
 async def _workspace_view(connection: store.Connection, workspace: Workspace) -> WorkspaceView:
@@ -190,7 +208,7 @@ async def credit(dsn: str, name: str, wish: CreditWish) -> CreditView:
         workspace = await store.find_workspace(connection, name)
         await _open_book(ledger, workspace.workspace_id)
         command = _credit_command(workspace.workspace_id, wish)
-        answer = await _accepted(ledger, command)
+        answer = await _accepted(ledger, command, _credit_event(command, wish))
         balance = await balance_of(connection, workspace.workspace_id)
     return CreditView(
         workspace_id=store.show_workspace(workspace.workspace_id),
@@ -201,6 +219,18 @@ async def credit(dsn: str, name: str, wish: CreditWish) -> CreditView:
         command_id=str(command.command_id),
         replayed=answer.replayed,
     )
+
+
+def _credit_event(command: Credit | GrantPromotion, wish: CreditWish) -> Event:
+    amount_usd = format_usd(wish.amount_nanos)
+    event = _event(
+        "workspace.credited",
+        command.workspace_id,
+        amount_usd=amount_usd,
+        reason=wish.reason[:MAX_REASON_CHARS],
+        promotional=wish.promotional,
+    )
+    return msgspec.structs.replace(event, subject=str(command.command_id))
 
 
 def _credit_command(workspace_id: int, wish: CreditWish) -> Credit | GrantPromotion:
@@ -247,9 +277,24 @@ async def set_limit(
     )
     async with opened_ledger(dsn) as ledger, connected(dsn) as connection:
         holder = await find_holder(connection, name, key)
-        submit = partial(_accepted, ledger)
+        submit = partial(_submit_limit, ledger)
         uses = await change_limits(submit, connection, holder, changes=[change], clock=_now)
         return [_limit_view(use) for use in uses]
+
+
+async def _submit_limit(ledger: Batcher, command: Command) -> Answer:
+    if not isinstance(command, SetLimit):
+        return await _accepted(ledger, command)
+    event = _event(
+        "workspace.limits",
+        command.workspace_id,
+        per=SPAN_NAMES[command.span],
+        requests=command.max_requests,
+        usd=None if command.max_nanos is None else format_usd(command.max_nanos),
+    )
+    if command.key_id:
+        event = msgspec.structs.replace(event, subject=store.show_key(command.key_id))
+    return await _accepted(ledger, command, event)
 
 
 async def list_limits(dsn: str, name: str) -> list[LimitView]:
