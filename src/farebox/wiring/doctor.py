@@ -25,7 +25,6 @@ from farebox.wiring.admins import has_superadmin
 from farebox.wiring.catalogs import current_catalog, store_catalog
 from farebox.wiring.operate import verify_ledger
 from farebox.wiring.people import site_of
-from farebox.wiring.people import site_of
 from farebox.wiring.processes import bound
 from farebox.wiring.providers import stored_pools
 from farebox.wiring.settings import Settings, refuse_empty
@@ -113,28 +112,6 @@ def _mail(settings: Settings) -> Finding:
         fix = f"check [mail] and FAREBOX_SMTP_PASSWORD, and that {mail.host}:{mail.port} can be reached from here"
         return Finding(check="mail", verdict="error", detail=str(error), fix=fix)
     return Finding(check="mail", verdict="ok", detail=f"{mail.host}:{mail.port} takes letters from us")
-
-
-def _sign_in(settings: Settings) -> Iterator[Finding]:
-    """Whether people can sign in at all."""
-    server = settings.server
-    site = site_of(server.public_url, host=server.host, port=server.port)
-    if site is None:
-        yield Finding(
-            check="sign-in",
-            verdict="warning",
-            detail="nobody can sign in: the gateway's public address is not set",
-            fix='set public_url under [server] in farebox.toml, like "https://ai.example.com"',
-        )
-        return
-    yield Finding(check="sign-in", verdict="ok", detail=f"people sign in at {site.origin}")
-    if not settings.mail.host:
-        yield Finding(
-            check="mail",
-            verdict="warning",
-            detail="no mail server is set, so nobody gets a code, a link or an invitation by e-mail (but in a demo)",
-            fix="set host, username and sender under [mail] in farebox.toml, and FAREBOX_SMTP_PASSWORD",
-        )
 
 
 def _operators(dsn: str) -> Finding:
