@@ -7,6 +7,7 @@ import msgspec
 
 from farebox.catalog.checklist import PRICE, ProviderChecklist, checklists_by_provider
 from farebox.catalog.model import Catalog, Provider, Workload
+from farebox.mail.letter import MailState
 
 State = Literal["live", "operator_action_needed", "third_party_blocked", "disabled_safely"]
 
@@ -34,6 +35,13 @@ class Declared(Protocol):
     def detail(self) -> str: ...
 
 
+class SignInState(msgspec.Struct, frozen=True, kw_only=True):
+    """`has_site`: a public address is set. `mail`: how sending letters goes."""
+
+    has_site: bool
+    mail: MailState
+
+
 READY: Final = "ready"
 RESTING: Final = "resting"
 
@@ -48,8 +56,9 @@ def readiness(
     declared: Iterable[Declared],
     *,
     database_ok: bool,
+    sign_in: SignInState | None = None,
 ) -> list[ReadinessItem]:
-    """The database, each provider of the catalog, then what is declared.
+    """The database, each provider of the catalog, signing in (None: not looked at), then what is declared.
 
     `provider_states` maps provider ids to `ready`, `not_configured` (also when absent) or `resting`. A declared item
     replaces a computed one of the same capability, unless that is live: what works is never shown as blocked.
@@ -57,6 +66,8 @@ def readiness(
     computed = [_database(database_ok)]
     for provider_id, checklist in checklists_by_provider(catalog).items():
         computed.append(_provider(catalog, checklist, provider_states.get(provider_id, "not_configured")))
+    if sign_in is not None:
+        computed.append(_sign_in(sign_in))
     items = {item.capability: item for item in computed}
     for other in declared:
         known = items.get(other.capability)
@@ -83,6 +94,27 @@ def _database(database_ok: bool) -> ReadinessItem:
         detail="Calls are refused until the database answers again.",
         fix="Check that PostgreSQL runs and that DATABASE_URL names it.",
     )
+
+
+def _sign_in(found: SignInState) -> ReadinessItem:
+    state, detail, fix = _sign_in_state(found)
+    return ReadinessItem(capability="email_sign_in", title="Sign-in by e-mail", state=state, detail=detail, fix=fix)
+
+
+def _sign_in_state(found: SignInState) -> tuple[State, str, str]:
+    """State, detail and fix."""
+    if not found.has_site:
+        fix = "Set server.public_url to the address that people's browsers use."
+        return "operator_action_needed", "Nobody can sign in yet; API keys work.", fix
+    if found.mail.kind == "none":
+        fix = "Set [mail] to a mail server; until then people sign in with wallets and passkeys."
+        return "operator_action_needed", "No e-mail is sent yet; wallets and passkeys sign in.", fix
+    if found.mail.failure:
+        fix = f"The newest letter was not sent: {found.mail.failure}. Run `farebox doctor`."
+        return "operator_action_needed", "The newest letter could not be sent.", fix
+    if found.mail.kind == "demo":
+        return "live", "Letters of this demo lie in its mailbox; none are sent.", ""
+    return "live", "Codes and links are sent by e-mail.", ""
 
 
 def _provider(catalog: Catalog, checklist: ProviderChecklist, state: str) -> ReadinessItem:

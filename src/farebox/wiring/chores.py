@@ -17,6 +17,7 @@ from farebox.base.ids import random_id, uuid7
 from farebox.dataplane.recover import Recoverer
 from farebox.dataplane.videos.poll import Poller
 from farebox.dataplane.webhooks.courier import Courier
+from farebox.identity.people.forgetting import forget_sign_ins
 from farebox.ledger.batcher import Batcher
 from farebox.ledger.commands import ExpirePromotion
 from farebox.ledger.owners import QUERIES
@@ -31,6 +32,8 @@ from farebox.wiring.upstream import upstream_client
 LEADER_LOCK = 0x66617265626F78
 PARTITIONS_EVERY_SECONDS = 3_600.0
 PROMOTIONS_EVERY_SECONDS = 30.0
+# What was counted and asked about signing in: a row stays so much longer than it has to, and each time there are few.
+SIGN_INS_EVERY_SECONDS = 600.0
 # After a failure, and between two candidacies.
 PAUSE_SECONDS = 2.0
 
@@ -61,7 +64,7 @@ class Chores:
         self._access = access
         self._clock = clock
         self._sweep_seconds = sweep_seconds
-        self._partitions_at = self._promotions_at = 0.0
+        self._partitions_at = self._promotions_at = self._sign_ins_at = 0.0
 
     async def run(self) -> None:
         """Stand for election, lead while elected, begin again after any failure."""
@@ -100,6 +103,9 @@ class Chores:
             await forget_past_rates(connection, self._clock())
             await finish_unopened(self._access)
             self._promotions_at = now_seconds + PROMOTIONS_EVERY_SECONDS
+        if now_seconds >= self._sign_ins_at:
+            await forget_sign_ins(connection, now_micros=self._clock())
+            self._sign_ins_at = now_seconds + SIGN_INS_EVERY_SECONDS
         if now_seconds >= self._partitions_at:
             await asyncio.to_thread(self._make_partitions)
             self._partitions_at = now_seconds + PARTITIONS_EVERY_SECONDS

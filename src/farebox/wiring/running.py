@@ -44,7 +44,7 @@ from farebox.providers.client import UpstreamClient
 from farebox.providers.live import LivePools
 from farebox.providers.secrets import safe_of
 from farebox.records.call import RECORD_CALL_SQL
-from farebox.records.readiness import ReadinessItem, readiness
+from farebox.records.readiness import ReadinessItem, SignInState, readiness
 from farebox.routing.estimate import Estimate
 from farebox.storage.changes import ChangeFeed
 from farebox.storage.pool import Pool, PoolBounds, connected, open_pool
@@ -263,7 +263,15 @@ class Running:
     def _readiness(self) -> Sequence[ReadinessItem]:
         catalog = self.catalog.current(self.clock())
         states = {key: self.accounts.state_for_anybody(provider) for key, provider in catalog.providers.items()}
-        return readiness(catalog, states, self.settings.readiness, database_ok=self.ledger.connected)
+        server = self.settings.server
+        has_site = site_of(server.public_url, host=server.host, port=server.port) is not None
+        return readiness(
+            catalog,
+            states,
+            self.settings.readiness,
+            database_ok=self.ledger.connected,
+            sign_in=SignInState(has_site=has_site, mail=self.mailing.state),
+        )
 
     def _health(self) -> Sequence[HealthCheck]:
         return [
