@@ -157,6 +157,7 @@ async def _account(access: Access, session: Session, typed: dict[str, str]) -> d
         "devices": await list_devices(access, session),
         "invitations": await own_invitations(access, session),
         "events": events,
+        "has_secrets": access.sealer is not None,
         "actions": ACTIONS,
         "short": show_short,
         "checksummed": checksummed,

@@ -18,6 +18,7 @@ from farebox.mail.demo import DemoMailing
 from farebox.web.pages import Templates
 
 HOME: Final = "/console"
+WRONG_CODE: Final = "This code is not right, or was used before. Wait for the next one, and type that."
 
 
 def next_of(request: AnyRequest, default: str = HOME) -> str:
@@ -54,9 +55,6 @@ def page_of(templates: Templates, name: str, *, session: Session | None = None, 
     return templates.page(name, **{"problem": None, "session": session, **values})
 
 
-def about(problem: Problem, field: str, *codes: str) -> Problem:
-    """The same refusal, said of a field of the form where its code is one of these."""
-    if problem.code not in codes or problem.param is not None:
-        return problem
-    wait = problem.retry_after_seconds
-    return Problem(problem.code, problem.message, param=field, facts=problem.facts, retry_after_seconds=wait)
+def about_code(problem: Problem, message: str) -> Problem:
+    """A wrong answer, said of the field `code` and in words that fit it; other refusals as they are."""
+    return Problem(problem.code, message, param="code") if problem.code == "sign_in_failed" else problem

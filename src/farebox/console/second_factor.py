@@ -13,7 +13,7 @@ from farebox.access.pages import TheTemplates, see_other
 from farebox.access.second_factor import begin_totp, confirm_totp, end_totp, renew_recovery_codes
 from farebox.base.errors import Problem
 from farebox.console.account import account_refused
-from farebox.console.entry import about, page_of
+from farebox.console.entry import WRONG_CODE, about_code, page_of
 from farebox.identity.people.recovery import CODES, is_recovery_code
 
 _DELICATE: Final = {"fresh": True, "back": "/account"}
@@ -38,7 +38,7 @@ async def confirm(
     try:
         opened, codes = await confirm_totp(access, session, code, visit=visit)
     except Problem as problem:
-        told = about(problem, "code", "sign_in_failed")
+        told = about_code(problem, WRONG_CODE)
         return refused(templates, "authenticator.html", told, session=session, setup=None)
     done = "The authenticator app is on. From now on signing in by e-mail or wallet asks for its code."
     answer = page_of(templates, "recovery_codes.html", session=opened.session, codes=codes, done=done)
@@ -79,7 +79,7 @@ async def download_codes(access: TheAccess, session: TheSession, request: AnyReq
     origin = "" if access.site is None else f" ({access.site.origin})"
     lines = [f"Recovery codes of {access.brand.name}{origin}", "Each is good once.", "", *codes, ""]
     headers = {"content-disposition": 'attachment; filename="recovery-codes.txt"', "cache-control": "no-store"}
-    return Response("\r\n".join(lines), status_code=200, media_type="text/plain; charset=utf-8", headers=headers)
+    return Response("\r\n".join(lines), status_code=200, media_type="text/plain", headers=headers)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (set_up, confirm, turn_off, renew_codes, download_codes)

@@ -17,7 +17,7 @@ from farebox.access.pages import TheTemplates, see_other
 from farebox.access.parts import Access
 from farebox.base.errors import Problem
 from farebox.base.site import local_path
-from farebox.console.entry import HOME, about, browser_session, entered, has_mailbox, next_of, page_of, with_next
+from farebox.console.entry import HOME, about_code, browser_session, entered, has_mailbox, next_of, page_of, with_next
 from farebox.identity.people.email_codes import EmailChallenge, find_challenge
 from farebox.identity.people.model import Purpose, Session, SessionState
 from farebox.storage.pool import connected
@@ -29,6 +29,8 @@ _BEGIN: Final = {Purpose.SIGN_IN: "/sign-in", Purpose.LINK: "/account", Purpose.
 _SEND: Final = {Purpose.SIGN_IN: "/sign-in/email", Purpose.LINK: "/account/emails", Purpose.STEP_UP: "/step-up/email"}
 # After a link: it may be opened in another tab or browser than the one that waits.
 _AFTER_LINK: Final = {Purpose.SIGN_IN: HOME, Purpose.LINK: "/account", Purpose.STEP_UP: HOME}
+
+_WRONG: Final = "This code is not right, or codes were tried too often. Look at the newest letter, or send another one."
 
 
 @get("/sign-in")
@@ -149,7 +151,7 @@ async def _refused_code(
 ) -> Response[str]:
     if challenge is None or await _challenge(access, str(challenge.challenge_id)) is None:
         return refused(templates, "code_gone.html", problem, session=session, back=with_next("/sign-in", onward))
-    told = about(problem, "code", "sign_in_failed")
+    told = about_code(problem, _WRONG)
     return refused(templates, "code.html", told, session=session, **_code(access, challenge, onward))
 
 

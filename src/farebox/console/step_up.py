@@ -14,7 +14,7 @@ from farebox.access.second_factor import give_code
 from farebox.access.step_up import ways_to_step_up
 from farebox.base.errors import Problem
 from farebox.base.site import local_path
-from farebox.console.entry import HOME, about, entered, next_of, page_of, with_next
+from farebox.console.entry import HOME, WRONG_CODE, about_code, entered, next_of, page_of, with_next
 from farebox.identity.people.model import Purpose, Session, SessionState
 from farebox.identity.people.sessions import is_fresh
 
@@ -43,7 +43,7 @@ async def give_second_factor(
     try:
         opened = await give_code(access, session, form.text("code"), visit=visit)
     except Problem as problem:
-        told = about(problem, "code", "sign_in_failed")
+        told = about_code(problem, WRONG_CODE)
         values = await _second(access, session, onward)
         return refused(templates, "second_factor.html", told, session=session, **values)
     return entered(access, opened, onward)
@@ -85,7 +85,7 @@ async def give_step_up_code(
     try:
         opened = await give_code(access, session, form.text("code"), visit=visit)
     except Problem as problem:
-        told = about(problem, "code", "sign_in_failed")
+        told = about_code(problem, WRONG_CODE)
         values = await _step_up(access, session, onward)
         return refused(templates, "step_up.html", told, session=session, **values)
     return entered(access, opened, onward)

@@ -67,4 +67,4 @@ class Templates:
         """A whole page. Pages show what belongs to somebody, so they are kept nowhere."""
         text = self._environment.get_template(name).render(**values)
         headers = {"cache-control": "no-store"}
-        return Response(text, status_code=status, media_type="text/html; charset=utf-8", headers=headers)
+        return Response(text, status_code=status, media_type="text/html", headers=headers)

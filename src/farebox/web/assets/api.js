@@ -10,13 +10,13 @@ const WHERE_TO = {
   step_up_required: "/step-up",
 };
 
-// POST JSON to an address of this site. Throws Said.
-export async function post(path, body) {
+// POST JSON to an address of this site, with further headers. Throws Said.
+export async function post(path, body, headers = {}) {
   let response;
   try {
     response = await fetch(path, {
       method: "POST",
-      headers: { "content-type": "application/json", accept: "application/json" },
+      headers: { ...headers, "content-type": "application/json", accept: "application/json" },
       body: JSON.stringify(body),
     });
   } catch {

@@ -2,7 +2,8 @@
 // Nothing else is ever asked of a wallet: no transaction, no approval, no chain to switch to.
 //
 // <div data-wallet="sign_in" data-next="/console"> with an element .wallets and a line [role=status]. The purpose is
-// sign_in, link, step_up or holding; data-challenge and data-verify name other addresses to ask than those of signing in.
+// sign_in, link, step_up or holding; data-challenge and data-verify name other addresses to ask than those of signing in,
+// data-workspace and data-workspace-header the workspace that it is about.
 
 import { attempt, goOn, post, Said, sayer } from "./api.js";
 
@@ -39,13 +40,16 @@ async function sign(part, provider, say) {
   const address = accounts?.[0];
   if (!address) throw new Said("Your wallet gave no account. Choose one there and try again.");
   const chainId = Number(await provider.request({ method: "eth_chainId" }));
-  const purpose = part.dataset.wallet;
-  const challenge = await post(part.dataset.challenge ?? "/api/auth/wallet/challenge", { address, chain_id: chainId, purpose });
-  say("Your wallet shows the text to sign. Read it: it signs in only.");
+  const { wallet: purpose, workspace, workspaceHeader } = part.dataset;
+  const isHolding = purpose === "holding";
+  const headers = workspace ? { [workspaceHeader]: workspace } : {};
+  const asked = { address, chain_id: chainId, ...(isHolding ? {} : { purpose }) };
+  const challenge = await post(part.dataset.challenge ?? "/api/auth/wallet/challenge", asked, headers);
+  say(`Your wallet shows the text to sign. Read it: ${isHolding ? "it lets holdings count, and no more" : "it signs in only"}.`);
   const signature = await provider.request({ method: "personal_sign", params: [hexOf(challenge.message), address] });
   say("Checking the signature.");
   const verify = part.dataset.verify ?? "/api/auth/wallet/verify";
-  const answer = await post(verify, { challenge_id: challenge.challenge_id, signature });
+  const answer = await post(verify, { challenge_id: challenge.challenge_id, signature }, headers);
   say("Done.");
   goOn(answer, part.dataset.next);
 }
