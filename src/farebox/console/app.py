@@ -8,16 +8,20 @@ from farebox.access.parts import Access
 from farebox.base.errors import Problem
 from farebox.console import (
     account,
+    events,
     home,
     invited,
     key_acts,
     key_change,
     keys,
     new_workspace,
+    requests,
     second_factor,
+    settings,
     sign_in,
     step_up,
     team,
+    wallets,
     welcome,
 )
 from farebox.web.envelope import App
@@ -46,6 +50,10 @@ ROUTES = (
     *key_change.ROUTES,
     *team.ROUTES,
     *invited.ROUTES,
+    *settings.ROUTES,
+    *events.ROUTES,
+    *wallets.ROUTES,
+    *requests.ROUTES,
 )
 
 

@@ -1,4 +1,4 @@
-"""The page that the link of an invitation opens: which workspace, by whom, for which address. Looking uses it not up."""
+"""The page that the link of an invitation opens: which workspace, by whom, for which address. Looking costs nothing."""
 
 from typing import Any
 from urllib.parse import quote

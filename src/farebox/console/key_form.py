@@ -40,7 +40,7 @@ SCOPE_WORDS: Final[Mapping[str, str]] = {
     "keys.manage": "Manage the keys of the workspace",
 }
 _LIMIT_FIELDS: Final = tuple(f"limits.{span}.{unit}" for span in SPANS for unit in ("requests", "usd"))
-_POLICY_FIELDS: Final = ("policy.regions", "policy.retention", "policy.only", "policy.ignore")
+POLICY_FIELDS: Final = ("policy.regions", "policy.retention", "policy.only", "policy.ignore")
 FIELDS: Final = (
     "name",
     *LABELS,
@@ -49,7 +49,7 @@ FIELDS: Final = (
     "ip_allow",
     "expires_at",
     *_LIMIT_FIELDS,
-    *_POLICY_FIELDS,
+    *POLICY_FIELDS,
 )
 """All of them."""
 _TO_MINUTES: Final = len("2026-11-21T20:11")
