@@ -7,6 +7,7 @@ import pytest
 from tests.database import TestCluster
 from tests.gateway import RunningGateway, serve_gateway
 from tests.people.browser import Browser
+from tests.people.clocks import TravellingClock
 
 
 @pytest.fixture(scope="package")
@@ -26,3 +27,16 @@ async def other(gateway: RunningGateway) -> AsyncIterator[Browser]:
     """Another browser, of the same person or of somebody else."""
     async with Browser(gateway) as opened:
         yield opened
+
+
+@pytest.fixture(scope="package")
+def clock() -> TravellingClock:
+    """Of the gateway `later`."""
+    return TravellingClock()
+
+
+@pytest.fixture(scope="package")
+async def later(cluster: TestCluster, clock: TravellingClock) -> AsyncIterator[RunningGateway]:
+    """A gateway whose time a test sets forward."""
+    async with serve_gateway(cluster, clock=clock) as running:
+        yield running
