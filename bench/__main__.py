@@ -21,6 +21,7 @@ from bench.profiling import profile, profile_streams
 from bench.report import Report, write_markdown
 from bench.routing import routing
 from bench.run import Run
+from bench.sign_in import sign_in
 from bench.streaming import streaming
 from farebox.base.errors import OperatorError
 
@@ -32,6 +33,7 @@ ALWAYS: dict[str, Callable[[Run], Report]] = {
     "routing": routing,
     "ledger": ledger,
     "lanes": lanes,
+    "sign-in": sign_in,
     "memory": memory,
     "coldstart": coldstart,
     "growth": growth,
