@@ -79,11 +79,12 @@ async def find_workspaces(
     access: TheAccess,
     operator: TheOperator,
     *,
-    query: Annotated[
+    wanted: Annotated[
         Text,
         QueryParameter(
+            name="query",
             description="A part of the name, `ws_…`, a part of a member's e-mail, a key's id or visible prefix, or a "
-            "call's id; left out: all"
+            "call's id; left out: all",
         ),
     ] = None,
     status: Annotated[Text, QueryParameter(description=f"One of {', '.join(_STATUSES)}")] = None,
@@ -91,7 +92,7 @@ async def find_workspaces(
     limit: Annotated[Text, QueryParameter(description="Lines of a page, 1 to 500, default 50")] = None,
 ) -> Response[Any]:
     """With balance, members and when one of its keys was last used."""
-    del query, status, cursor, limit
+    del wanted, status, cursor, limit
     asked = Query(request, _PARAMETERS)
     named = asked.choice("status", _STATUSES)
     found = await look_up.find_workspaces(
