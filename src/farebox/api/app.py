@@ -58,7 +58,7 @@ from farebox.api.webhooks import show_webhooks
 from farebox.identity.roles import Verb
 from farebox.web.envelope import App, Envelope
 
-_ROUTES = (
+ROUTES = (
     show_balance,
     list_usage,
     show_receipt,
@@ -122,7 +122,7 @@ def build_api(parts: Parts) -> App:
 
 def _app(parts: Parts, *, openapi_config: OpenAPIConfig | None) -> Litestar:
     return Litestar(
-        route_handlers=[*_ROUTES, _openapi_route(parts)],
+        route_handlers=[*ROUTES, _openapi_route(parts)],
         dependencies=providers_of(parts),
         exception_handlers=HANDLERS,
         # The framework would add pages in HTML that load scripts from elsewhere; the document alone is ours.
