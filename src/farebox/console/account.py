@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from farebox.access.account import (
     end_device,
@@ -51,7 +51,7 @@ _DONE: Final = {
 
 @get("/account", opt=_BACK)
 async def show_account(
-    access: TheAccess, session: TheSession, templates: TheTemplates, done: str | None = None
+    access: TheAccess, session: TheSession, templates: TheTemplates, done: FromQuery[str | None] = None
 ) -> Response[Any]:
     """Everything about whoever is signed in."""
     values = await _account(access, session, {})
