@@ -11,6 +11,7 @@ import asyncio
 import http.cookies
 import itertools
 import re
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 import aiohttp
@@ -103,8 +104,8 @@ class Browser:
         path: str,
         *,
         body: Any = None,
-        form: dict[str, str] | None = None,
-        headers: dict[str, str | None] | None = None,
+        form: dict[str, str] | list[tuple[str, str]] | None = None,
+        headers: Mapping[str, str | None] | None = None,
     ) -> Answer:
         """Send it as a page of this site would. `headers`: others, or None to leave one out."""
         usual: dict[str, str | None] = {"sec-fetch-site": "same-origin", "cookie": None}

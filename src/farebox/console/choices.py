@@ -64,7 +64,7 @@ def choices_of(catalog: Catalog, typed: KeyFields) -> KeyChoices:
 def policy_choices(catalog: Catalog, typed: PolicyFields) -> PolicyChoices:
     """The regions in which the catalog has routes, its providers, and what was chosen before."""
     offered = {route.terms.region for routes in catalog.routes_by_model.values() for route in routes}
-    regions = [(region, REGION_WORDS[region]) for region in REGIONS if region in offered]
+    regions: Choices = [(region, REGION_WORDS[region]) for region in REGIONS if region in offered]
     providers = [(provider.provider_id, provider.display_name) for provider in catalog.providers.values()]
     return PolicyChoices(
         regions=_with(regions, (region for region in typed.regions if region in REGION_WORDS), REGION_WORDS),

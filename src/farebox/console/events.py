@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from farebox.access.depend import TheAccess, TheCaller
 from farebox.access.events_of import EventQuery, events_of
@@ -30,8 +30,8 @@ async def show_events(
     templates: TheTemplates,
     *,
     workspace: FromPath[str],
-    action: str | None = None,
-    cursor: str | None = None,
+    action: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """The newest first."""
     del workspace

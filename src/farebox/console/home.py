@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from farebox.access.asking import require_site
 from farebox.access.depend import TheAccess, TheCaller, TheSession
@@ -42,7 +42,11 @@ async def show_console(access: TheAccess, session: TheSession, templates: TheTem
 
 @get("/console/{workspace:str}", opt={"verb": Verb.WORKSPACE_READ})
 async def show_workspace(
-    access: TheAccess, caller: TheCaller, templates: TheTemplates, workspace: FromPath[str], done: str | None = None
+    access: TheAccess,
+    caller: TheCaller,
+    templates: TheTemplates,
+    workspace: FromPath[str],
+    done: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """The balance, this month, the limits, and how to call."""
     del workspace

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from farebox.access.asking import Caller
 from farebox.access.depend import AnyRequest, TheAccess, TheCaller
@@ -91,7 +91,7 @@ async def show_key(
     *,
     workspace: FromPath[str],
     key_id: FromPath[str],
-    done: str | None = None,
+    done: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """What one key may do, and what it used."""
     del workspace

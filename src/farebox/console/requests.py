@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from farebox.access.asking import Caller
 from farebox.access.depend import AnyRequest, TheAccess, TheCaller
@@ -28,8 +28,8 @@ async def show_requests(
     templates: TheTemplates,
     *,
     workspace: FromPath[str],
-    done: str | None = None,
-    cursor: str | None = None,
+    done: FromQuery[str | None] = None,
+    cursor: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """The newest first, with what became of them."""
     del workspace

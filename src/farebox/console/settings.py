@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from farebox.access.asking import Caller
 from farebox.access.depend import AnyRequest, TheAccess, TheCaller
@@ -32,7 +32,7 @@ async def show_settings(
     templates: TheTemplates,
     *,
     workspace: FromPath[str],
-    done: str | None = None,
+    done: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """The name with its form, and the policy."""
     del workspace

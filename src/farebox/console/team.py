@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from farebox.access.asking import Caller
 from farebox.access.depend import AnyRequest, TheAccess, TheCaller, TheSession, TheVisit
@@ -49,7 +49,7 @@ async def show_members(
     templates: TheTemplates,
     *,
     workspace: FromPath[str],
-    done: str | None = None,
+    done: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """Who belongs here, and who is invited."""
     del workspace

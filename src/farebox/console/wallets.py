@@ -4,7 +4,7 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from farebox.access.asking import Caller
 from farebox.access.depend import TheAccess, TheCaller
@@ -25,7 +25,7 @@ async def show_wallets(
     templates: TheTemplates,
     *,
     workspace: FromPath[str],
-    done: str | None = None,
+    done: FromQuery[str | None] = None,
 ) -> Response[Any]:
     """Those that count, then those that did."""
     del workspace
