@@ -1,5 +1,6 @@
 """Signing in with wallets that have a key and with wallets that are contracts, linking and unlinking them."""
 
+import asyncio
 import os
 import re
 from uuid import UUID
@@ -65,8 +66,6 @@ async def test_v_may_count_from_0(browser: Browser) -> None:
 
 
 async def test_two_first_sign_ins_at_once_make_one_person(gateway: RunningGateway) -> None:
-    import asyncio
-
     signer = Signer()
     async with Browser(gateway) as one, Browser(gateway) as two:
         found = await asyncio.gather(use(one, signer), use(two, signer))

@@ -226,7 +226,7 @@ class _Answering:
             message = "This wallet signs in to another account. Unlink it there first, or use another one."
             raise Problem("conflict", message)
         await lock_person(connection, own.person_id)
-        if len(await wallets.list_wallets(connection, own.person_id)) >= MAX_WALLETS:
+        if await wallets.count_wallets(connection, own.person_id) >= MAX_WALLETS:
             raise Problem("conflict", f"You have {MAX_WALLETS} wallets already; unlink one first.")
         await self._make_way(connection, own.person_id, proof)
         known = await emails_of(connection, own.person_id)

@@ -18,6 +18,7 @@ from farebox.api.shapes import moment
 from farebox.base.clock import rfc3339
 from farebox.base.ids import show_short
 from farebox.identity.audit import ACTIONS, EventFilter
+from farebox.identity.people.ethereum import checksummed
 from farebox.identity.people.model import MAX_NAME_CHARS, show_person
 from farebox.identity.people.ways import LinkedPasskey, LinkedWallet
 from farebox.identity.roles import PlatformRole, Role
@@ -215,7 +216,7 @@ def _account(account: Account) -> AccountShape:
 def _wallet(found: LinkedWallet) -> WalletShape:
     return WalletShape(
         wallet_id=show_short("wallet", found.wallet_id),
-        address=found.address,
+        address=checksummed(found.address),
         chain_id=found.chain_id,
         name=found.name,
         linked_at=rfc3339(found.linked_at),

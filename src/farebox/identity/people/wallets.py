@@ -49,23 +49,12 @@ class WalletProof(msgspec.Struct, frozen=True):
     chain_id: int | None
 
 
-class LinkedWallet(msgspec.Struct, frozen=True):
+class KnownWallet(msgspec.Struct, frozen=True):
     """A wallet that somebody signs in with. `is_active`: whether that person may."""
 
     wallet_id: int
     person_id: int
     is_active: bool
-
-
-class Wallet(msgspec.Struct, frozen=True):
-    """A wallet as its owner sees it."""
-
-    wallet_id: int
-    address: str
-    chain_id: int | None
-    name: str
-    linked_at: int
-    last_used_at: int | None
 
 
 def new_nonce() -> str:
@@ -100,10 +89,10 @@ async def lock_address(connection: Connection, address: str) -> None:
     await connection.execute(_QUERIES["lock_address"], {"address": address})
 
 
-async def wallet_of(connection: Connection, proof: WalletProof) -> LinkedWallet | None:
+async def wallet_of(connection: Connection, proof: WalletProof) -> KnownWallet | None:
     """Who signs in with that wallet; None: nobody."""
     row = await (await connection.execute(_QUERIES["wallet_of"], msgspec.structs.asdict(proof))).fetchone()
-    return None if row is None else LinkedWallet(*row)
+    return None if row is None else KnownWallet(*row)
 
 
 async def note_used(connection: Connection, wallet_id: int, *, now_micros: int) -> None:
@@ -119,17 +108,8 @@ async def link_wallet(connection: Connection, person_id: int, proof: WalletProof
     return wallet_id if cursor.rowcount else None
 
 
-async def list_wallets(connection: Connection, person_id: int) -> list[Wallet]:
-    """The wallets that a person signs in with, the first linked first; at most MAX_WALLETS."""
-    cursor = await connection.execute(_QUERIES["list_wallets"], {"person_id": person_id})
-    return [Wallet(*row) for row in await cursor.fetchall()]
-
-
-async def unlink_wallet(connection: Connection, person_id: int, wallet_id: int, *, now_micros: int) -> str | None:
-    """It signs nobody in any more; its row stays. Returns its address; None: this person has no such wallet.
-
-    Whether another way in is left is for the caller to see, with the person locked.
-    """
-    wanted = {"person_id": person_id, "wallet_id": wallet_id, "now_micros": now_micros}
-    row = await (await connection.execute(_QUERIES["unlink_wallet"], wanted)).fetchone()
-    return None if row is None else str(row[0])
+async def count_wallets(connection: Connection, person_id: int) -> int:
+    """How many somebody signs in with now. How they are listed and unlinked stands in ways.py."""
+    row = await (await connection.execute(_QUERIES["count_wallets"], {"person_id": person_id})).fetchone()
+    assert row is not None
+    return int(row[0])

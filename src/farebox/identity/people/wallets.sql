@@ -32,12 +32,5 @@ INSERT INTO person_wallet (wallet_id, person_id, address, chain_id, linked_at, l
 VALUES (%(wallet_id)s, %(person_id)s, %(address)s, %(chain_id)s, %(now_micros)s, %(now_micros)s)
 ON CONFLICT (address, coalesce(chain_id, 0)) WHERE unlinked_at IS NULL DO NOTHING;
 
--- name: list_wallets
-SELECT wallet_id, address, chain_id, name, linked_at, last_used_at
-  FROM person_wallet WHERE person_id = %(person_id)s AND unlinked_at IS NULL
- ORDER BY linked_at, wallet_id;
-
--- name: unlink_wallet
-UPDATE person_wallet SET unlinked_at = %(now_micros)s
- WHERE person_id = %(person_id)s AND wallet_id = %(wallet_id)s AND unlinked_at IS NULL
-RETURNING address;
+-- name: count_wallets
+SELECT count(*) FROM person_wallet WHERE person_id = %(person_id)s AND unlinked_at IS NULL;
