@@ -1,5 +1,6 @@
 """What operators look up: workspaces by whatever a customer can name, and everything about one on one sheet."""
 
+from collections.abc import Iterable
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from farebox.base.ids import IdError, read_call, read_short
 from farebox.identity.audit import EventFilter, StoredEvent, list_events
 from farebox.identity.keys import VISIBLE_LETTERS
 from farebox.identity.model import KeyListing, Kind, Status, Workspace
+from farebox.identity.people.model import show_person
 from farebox.identity.roles import PlatformVerb, Role, platform_may
 from farebox.identity.store import Connection, list_keys, workspace_of
 from farebox.ledger.reading import read_limits
@@ -118,6 +120,16 @@ async def read_workspace_sheet(access: Access, operator: Operator, workspace_id:
             events=await list_events(connection, wanted, most=MAX_SHEET_EVENTS) if may_read else None,
             requests=await waiting_of(connection, workspace_id),
         )
+
+
+async def people_called(access: Access, actors: Iterable[str | None]) -> dict[str, str]:
+    """What to call the people among the actors (`person_…`) of records: by their name, or their first address."""
+    numbers = {number for actor in actors if actor and (number := _number("person", actor)) is not None}
+    if not numbers:
+        return {}
+    async with connected(access.pool) as connection:
+        cursor = await connection.execute(_QUERIES["people_called"], {"person_ids": sorted(numbers)})
+        return {show_person(person_id): name for person_id, name in await cursor.fetchall() if name}
 
 
 async def _wanted(connection: Connection, query: str, key_prefix: str) -> dict[str, Any] | None:

@@ -30,3 +30,9 @@ SELECT m.person_id, p.name, p.status = 'active', m.role, m.joined_at,
   FROM member m JOIN person p USING (person_id)
  WHERE m.workspace_id = %(workspace_id)s
  ORDER BY m.role <> 'owner', m.joined_at, m.person_id LIMIT %(most)s;
+
+-- name: people_called
+SELECT p.person_id, coalesce(nullif(p.name, ''),
+       (SELECT e.email FROM person_email e WHERE e.person_id = p.person_id AND e.unlinked_at IS NULL
+         ORDER BY e.linked_at, e.email_id LIMIT 1))
+  FROM person p WHERE p.person_id = ANY (%(person_ids)s);

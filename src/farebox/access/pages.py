@@ -39,11 +39,18 @@ WHERE_TO: Final[Mapping[str, str]] = {
 _CODES: Final[Mapping[int, str]] = {404: "not_found", 405: "method_not_allowed", 413: "request_too_large"}
 
 
-def build_pages(access: Access, routes: Sequence[HTTPRouteHandler], templates: Templates) -> App:
-    """Pages as one app. It has no lifespan: its parts outlive it."""
+def build_pages(
+    access: Access,
+    routes: Sequence[HTTPRouteHandler],
+    templates: Templates,
+    *,
+    providers: Mapping[str, Provide] | None = None,
+) -> App:
+    """Pages as one app. It has no lifespan: its parts outlive it. `providers`: in place of those of `access`."""
+    own = {"templates": Provide(lambda: templates, sync_to_thread=False)}
     app = Litestar(
         route_handlers=list(routes),
-        dependencies={**providers_of(access), "templates": Provide(lambda: templates, sync_to_thread=False)},
+        dependencies={**providers_of(access), **own, **(providers or {})},
         exception_handlers=_handlers(templates),
         request_max_body_size=MAX_FORM_BYTES,
         openapi_config=None,

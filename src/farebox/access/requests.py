@@ -140,6 +140,14 @@ async def list_requests(
         return await _page(connection, _Wanted(status=status, kind=kind), cursor=cursor, most=most)
 
 
+async def read_request(access: Access, operator: Operator, request_id: str) -> ReviewRequest:
+    """One of whatever workspace. Raises Problem(`not_found`)."""
+    del operator
+    number = read_request_id(request_id)
+    async with connected(access.pool) as connection:
+        return await _read(connection, number, None)
+
+
 async def decide_request(
     access: Access, operator: Operator, request_id: str, *, accept: bool, reason: str
 ) -> ReviewRequest:
