@@ -170,7 +170,7 @@ def remove(provider: ProviderId, credential: CredentialName, config: Config = No
 @provider_app.command("rotate-secrets")
 @command
 def rotate_secrets(config: Config = None, json: Json = False) -> None:
-    """Encrypt all stored keys with FAREBOX_SECRETS_KEY, opening those of FAREBOX_OLD_SECRETS_KEY."""
+    """Encrypt all stored secrets anew, of authenticator apps too: from FAREBOX_OLD_SECRETS_KEY to the new key."""
     view = with_settings(config, providers.reseal_all)
     if json:
         as_json(view)

@@ -36,10 +36,12 @@ class Declared(Protocol):
 
 
 class SignInState(msgspec.Struct, frozen=True, kw_only=True):
-    """`has_site`: a public address is set. `mail`: how sending letters goes."""
+    """`has_site`: a public address is set. `mail`: how sending letters goes. `has_secrets_key`: secrets of
+    authenticator apps can be stored."""
 
     has_site: bool
     mail: MailState
+    has_secrets_key: bool = True
 
 
 READY: Final = "ready"
@@ -67,7 +69,7 @@ def readiness(
     for provider_id, checklist in checklists_by_provider(catalog).items():
         computed.append(_provider(catalog, checklist, provider_states.get(provider_id, "not_configured")))
     if sign_in is not None:
-        computed.append(_sign_in(sign_in))
+        computed += [_sign_in(sign_in), _authenticator_apps(sign_in)]
     items = {item.capability: item for item in computed}
     for other in declared:
         known = items.get(other.capability)
@@ -99,6 +101,18 @@ def _database(database_ok: bool) -> ReadinessItem:
 def _sign_in(found: SignInState) -> ReadinessItem:
     state, detail, fix = _sign_in_state(found)
     return ReadinessItem(capability="email_sign_in", title="Sign-in by e-mail", state=state, detail=detail, fix=fix)
+
+
+def _authenticator_apps(found: SignInState) -> ReadinessItem:
+    return ReadinessItem(
+        capability="authenticator_apps",
+        title="Authenticator apps",
+        state="live" if found.has_secrets_key else "operator_action_needed",
+        detail="Codes of an app can be the second factor."
+        if found.has_secrets_key
+        else "No authenticator apps yet; passkeys are a second factor.",
+        fix="" if found.has_secrets_key else "Set FAREBOX_SECRETS_KEY to the output of `openssl rand -base64 32`.",
+    )
 
 
 def _sign_in_state(found: SignInState) -> tuple[State, str, str]:

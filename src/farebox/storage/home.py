@@ -40,6 +40,11 @@ class Home:
         """The embedded PostgreSQL, or a note that says where it lives."""
         return self.path / "database"
 
+    @property
+    def demo_secrets_key(self) -> Path:
+        """What a demo without FAREBOX_SECRETS_KEY encrypts secrets with; nothing else reads it."""
+        return self.path / "demo-secrets-key"
+
     def create(self) -> "Home":
         """Make the folders that are missing, for us alone; folders that exist keep their permissions.
 

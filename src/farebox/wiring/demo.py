@@ -4,8 +4,11 @@ Providers whose key is in the environment are called for real; the sandbox plays
 """
 
 import asyncio
+import base64
 import contextlib
 import json
+import os
+import secrets
 from collections.abc import Callable, Iterator
 from uuid import UUID, uuid5
 
@@ -17,6 +20,7 @@ from farebox.catalog.checklist import checklist_of
 from farebox.catalog.model import Catalog
 from farebox.catalog.policy import ANY
 from farebox.providers.accounts import Accounts
+from farebox.providers.secrets import KEY_BYTES
 from farebox.routing.rules import standing
 from farebox.storage.server import OpenDatabase
 from farebox.wiring import keys, operate
@@ -87,6 +91,7 @@ def demo(settings: Settings, *, report: Report, on_ready: Callable[[Demo], None]
         report("DATABASE_URL is set, but a demo uses its own embedded database")
     server = msgspec.structs.replace(settings.server, host=HOST, workers=1)
     settings = msgspec.structs.replace(settings, server=server, database_url=None)
+    settings = _with_secrets_key(settings)
     with StopSignals.caught() as signals, contextlib.ExitStack() as resources:
         listener = resources.enter_context(bound(server.host, server.port))
         settings = at_port_of(listener, settings)
@@ -106,6 +111,21 @@ def demo(settings: Settings, *, report: Report, on_ready: Callable[[Demo], None]
             sandbox_api_key=sandbox.api_key,
         )
         run_crew(plan, signals, database, on_ready=lambda: on_ready(ready))
+
+
+def _with_secrets_key(settings: Settings) -> Settings:
+    """With FAREBOX_SECRETS_KEY, or one that this home's demos share: without any there are no authenticator apps, and
+    a demo has to show them. In production a key that lies beside what it encrypts would protect little."""
+    if settings.secrets_key is not None:
+        return settings
+    path = settings.home.create().demo_secrets_key
+    if not path.exists():
+        # Whole or not at all: a demo may be ended at any moment.
+        unfinished = path.with_suffix(".new")
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
+        unfinished.replace(path)
+    return msgspec.structs.replace(settings, secrets_key=path.read_text())
 
 
 @contextlib.contextmanager

@@ -6,11 +6,13 @@ import msgspec
 
 from farebox.base.clock import monotone_clock, rfc3339
 from farebox.base.errors import OperatorError
-from farebox.identity.people import directory
+from farebox.identity.people import directory, totp
 from farebox.identity.people.directory import Entry
 from farebox.identity.people.model import show_person
 from farebox.identity.people.sessions import SessionTimes
 from farebox.identity.people.store import person_of_email
+from farebox.identity.store import Connection
+from farebox.providers.secrets import CannotOpen, Safe
 from farebox.wiring.operate import connected
 from farebox.wiring.settings import Settings
 
@@ -85,6 +87,25 @@ async def reset_second_factor(dsn: str, email: str) -> ResetView:
         passkeys=taken.passkeys,
         sessions_ended=taken.sessions,
     )
+
+
+async def reseal_apps(connection: Connection, safe: Safe) -> tuple[int, int, list[str]]:
+    """Encrypt the secret of every authenticator app with the current key: how many were changed, how many had been
+    already, and whose cannot be opened. Each row is whole at any moment, so this may be interrupted and repeated."""
+    changed = current = 0
+    closed = []
+    for person_id, sealed in await totp.sealed_secrets(connection):
+        if safe.is_current(sealed):
+            current += 1
+            continue
+        bound_to = totp.bound_to(person_id)
+        try:
+            secret = safe.open_for(sealed, bound_to)
+        except CannotOpen:
+            closed.append(show_person(person_id))
+            continue
+        changed += await totp.reseal(connection, person_id, safe.seal_for(secret, bound_to), former=sealed)
+    return changed, current, closed
 
 
 async def _find(dsn: str, email: str) -> int:

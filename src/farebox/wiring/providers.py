@@ -22,6 +22,7 @@ from farebox.providers.secrets import OLD_VARIABLE, VARIABLE, CannotOpen, Safe, 
 from farebox.providers.store import NewCredential, StoredCredential
 from farebox.wiring.catalogs import apply_first_catalog, connection_to, current_catalog
 from farebox.wiring.operate import ACTOR, connected
+from farebox.wiring.persons import reseal_apps
 from farebox.wiring.settings import Settings
 
 _now = monotone_clock()
@@ -67,7 +68,8 @@ class AddedView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResealedView(msgspec.Struct, frozen=True, kw_only=True):
-    """How many keys were encrypted anew, how many had been already, and which cannot be opened."""
+    """How many secrets were encrypted anew, how many had been already, and which cannot be opened: of credentials, and
+    of people's authenticator apps."""
 
     changed: int
     already_current: int
@@ -278,12 +280,16 @@ async def remove_credential(dsn: str, settings: Settings, names: tuple[str, str]
 
 
 async def reseal_all(dsn: str, settings: Settings) -> ResealedView:
-    """Encrypt every stored key with the current secrets key. Raises OperatorError."""
+    """Encrypt every stored secret, of providers and of authenticator apps, with the current secrets key. Raises
+    OperatorError."""
     safe = needed_safe(settings)
     async with connected(dsn) as connection:
         done = await store.reseal_all(connection, safe)
+        changed, current, closed = await reseal_apps(connection, safe)
     return ResealedView(
-        changed=done.changed, already_current=done.current, closed=[each.credential_id for each in done.closed]
+        changed=done.changed + changed,
+        already_current=done.current + current,
+        closed=[*(each.credential_id for each in done.closed), *closed],
     )
 
 
@@ -291,7 +297,10 @@ def reseal_fix(settings: Settings) -> str:
     """What to do about keys that could not be opened."""
     if settings.old_secrets_key is None:
         return f"set {OLD_VARIABLE} to the key that they were encrypted with, and repeat this"
-    return "give each a new secret with `farebox provider rotate`"
+    return (
+        "give each credential a new secret with `farebox provider rotate`; a person signs in with a recovery code, or "
+        "`farebox person reset-second-factor` helps"
+    )
 
 
 def find_provider(catalog: Catalog, provider_id: str) -> Provider:

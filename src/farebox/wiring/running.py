@@ -270,7 +270,9 @@ class Running:
             states,
             self.settings.readiness,
             database_ok=self.ledger.connected,
-            sign_in=SignInState(has_site=has_site, mail=self.mailing.state),
+            sign_in=SignInState(
+                has_site=has_site, mail=self.mailing.state, has_secrets_key=self.settings.secrets_key is not None
+            ),
         )
 
     def _health(self) -> Sequence[HealthCheck]:
