@@ -1,0 +1,22 @@
+"""One gateway for the folder, and a town of people who are signed in."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from tests.database import TestCluster
+from tests.gateway import RunningGateway, serve_gateway
+from tests.people.town import Town
+
+
+@pytest.fixture(scope="package")
+async def gateway(cluster: TestCluster) -> AsyncIterator[RunningGateway]:
+    async with serve_gateway(cluster) as running:
+        yield running
+
+
+@pytest.fixture
+async def town(gateway: RunningGateway) -> AsyncIterator[Town]:
+    async with contextlib.AsyncExitStack() as stack:
+        yield Town(gateway, stack)
