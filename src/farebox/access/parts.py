@@ -36,9 +36,6 @@ class Sealer(Protocol):
 class ContractWallets(Protocol):
     """Asks contracts on a chain whether a signature is theirs (ERC-1271, ERC-6492)."""
 
-    def knows(self, chain_id: int) -> bool:
-        """Whether there is a server for that chain."""
-
     async def is_valid(self, chain_id: int, address: str, digest: bytes, signature: bytes) -> bool:
         """Raises Problem(`chain_unavailable`) where nobody can tell."""
 

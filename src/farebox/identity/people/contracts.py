@@ -47,14 +47,10 @@ class RpcContracts:
         self._confirmed: set[int] = set()
         self._session: aiohttp.ClientSession | None = None
 
-    def knows(self, chain_id: int) -> bool:
-        """Whether there is a server for that chain."""
-        return chain_id in self._urls
-
     async def is_valid(self, chain_id: int, address: str, digest: bytes, signature: bytes) -> bool:
         """Whether the contract at that address takes the signature for its own (ERC-1271), also if it is not deployed
         yet (ERC-6492); False where there is no contract. Raises Problem(`chain_unavailable`) where nobody can tell."""
-        if not self.knows(chain_id):
+        if chain_id not in self._urls:
             raise _unavailable(chain_id, "this gateway has no server for it")
         if is_wrapped(signature) and not is_readable_wrap(signature):
             return False

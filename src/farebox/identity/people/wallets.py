@@ -79,11 +79,6 @@ async def use_challenge(connection: Connection, challenge_id: UUID, *, now_micro
     return msgspec.convert(dict(zip(StoredChallenge.__struct_fields__, row, strict=True)), StoredChallenge)
 
 
-async def forget_challenges(connection: Connection, *, before_micros: int) -> int:
-    """Delete those that expired before that moment; returns how many."""
-    return (await connection.execute(_QUERIES["forget_challenges"], {"before": before_micros})).rowcount
-
-
 async def lock_address(connection: Connection, address: str) -> None:
     """Until the transaction ends nobody else links that address: whoever signs in twice at first becomes one person."""
     await connection.execute(_QUERIES["lock_address"], {"address": address})
