@@ -133,7 +133,7 @@ async def test_code_and_link_are_good_for_ten_minutes(later: RunningGateway, clo
         "anna@one..example", ".anna@one.example", "anna.@one.example", "anna@-one.example", "anna@one.example.",
         "an na@one.example", '"anna"@one.example', "anna@[127.0.0.1]", "anna@one.example\r\nBcc: eve@two.example",
         "anna@one.example,eve@two.example", "Anna <anna@one.example>", "änna@one.example", "anna@öne.example",
-        "anna\u0000@one.example", "a" * 65 + "@one.example", "anna@" + "a." * 130 + "example", "ANNA@ONE.EXAMPLE\u2028",
+        "anna\u0000@one.example", "a" * 65 + "@one.example", "anna@" + "a." * 130 + "example", "anna\u2028@one.example",
     ],
 )  # fmt: skip
 async def test_what_is_no_address_gets_no_letter(browser: Browser, email: str) -> None:
