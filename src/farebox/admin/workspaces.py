@@ -1,10 +1,10 @@
 """Find a workspace, and everything about one on one sheet."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 
 from farebox.access.depend import TheAccess, TheOperator
 from farebox.access.look_up import find_workspaces, people_called, read_workspace_sheet, shown_query
@@ -31,20 +31,20 @@ async def list_workspaces(
     operator: TheOperator,
     templates: TheTemplates,
     *,
-    query: str = "",
+    sought: Annotated[str, QueryParameter(name="query")] = "",
     status: str = "",
     cursor: str = "",
 ) -> Response[Any]:
     """Those that a text can mean, the newest first."""
     found = await find_workspaces(
-        access, operator, query, cursor=cursor or None, most=ROWS, status=_STATUSES.get(status)
+        access, operator, sought, cursor=cursor or None, most=ROWS, status=_STATUSES.get(status)
     )
     return show_page(
         templates,
         "find.html",
         operator,
         here="/admin/workspaces",
-        query=shown_query(access, query),
+        query=shown_query(access, sought),
         status=status if status in _STATUSES else "",
         is_first=not cursor,
         found=found,
