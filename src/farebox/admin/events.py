@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromQuery
 
 from farebox.access.depend import TheAccess, TheOperator
 from farebox.access.events_of import EventPage, EventQuery, events_of
@@ -23,10 +24,10 @@ async def list_events(
     operator: TheOperator,
     templates: TheTemplates,
     *,
-    workspace: str = "",
-    person: str = "",
-    action: str = "",
-    cursor: str = "",
+    workspace: FromQuery[str] = "",
+    person: FromQuery[str] = "",
+    action: FromQuery[str] = "",
+    cursor: FromQuery[str] = "",
 ) -> Response[Any]:
     """The newest first; of a workspace, about a person, or of one kind where that was asked for."""
     problem, page = None, EventPage(rows=[], next_cursor=None)

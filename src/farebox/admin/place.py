@@ -59,9 +59,9 @@ def show_page(
     return page
 
 
-def done_of(done: str | None) -> str:
+def done_of(done: str) -> str:
     """The sentence; '' for whatever else stands in an address."""
-    return DONE.get(done or "", "")
+    return DONE.get(done, "")
 
 
 def back_to(path: str, done: str) -> Redirect:

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from farebox.access import requests
 from farebox.access.depend import AnyRequest, TheAccess, TheOperator
@@ -26,9 +26,9 @@ async def list_requests(
     operator: TheOperator,
     templates: TheTemplates,
     *,
-    status: str = "",
-    cursor: str = "",
-    done: str | None = None,
+    status: FromQuery[str] = "",
+    cursor: FromQuery[str] = "",
+    done: FromQuery[str] = "",
 ) -> Response[Any]:
     """Those that wait, who has waited longest first; or those of another status, the newest first."""
     wanted = RequestStatus(status) if status in tuple(RequestStatus) else RequestStatus.WAITING

@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath
+from litestar.params import FromPath, FromQuery
 
 from farebox.access import platform_roles
 from farebox.access.asking import Operator
@@ -30,7 +30,7 @@ WORDS: Final = {
 
 @get(_LIST, opt={"verb": PlatformVerb.ROLES_READ})
 async def list_roles(
-    access: TheAccess, operator: TheOperator, templates: TheTemplates, *, done: str | None = None
+    access: TheAccess, operator: TheOperator, templates: TheTemplates, *, done: FromQuery[str] = ""
 ) -> Response[Any]:
     """Everybody with a role."""
     holders = await platform_roles.list_roles(access)

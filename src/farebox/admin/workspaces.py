@@ -4,7 +4,7 @@ from typing import Annotated, Any, Final
 
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
 from farebox.access.depend import TheAccess, TheOperator
 from farebox.access.look_up import find_workspaces, people_called, read_workspace_sheet, shown_query
@@ -32,8 +32,8 @@ async def list_workspaces(
     templates: TheTemplates,
     *,
     sought: Annotated[str, QueryParameter(name="query")] = "",
-    status: str = "",
-    cursor: str = "",
+    status: FromQuery[str] = "",
+    cursor: FromQuery[str] = "",
 ) -> Response[Any]:
     """Those that a text can mean, the newest first."""
     found = await find_workspaces(
@@ -58,7 +58,7 @@ async def show_workspace(
     templates: TheTemplates,
     *,
     workspace_id: FromPath[str],
-    done: str | None = None,
+    done: FromQuery[str] = "",
 ) -> Response[Any]:
     """Its sheet, and what the operator's role may do to it."""
     sheet = await read_workspace_sheet(access, operator, read_workspace_id(workspace_id))
