@@ -52,7 +52,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine(settings: Settings, report: Callable[[str], None]) -> list[Finding]:
     """Every finding, the good ones too. Starts the embedded database if nobody runs it; changes nothing in it."""
-    findings = [_python(), _home(settings), _port(settings), *_metrics(settings), _site(settings), _mail(settings)]
+    findings = [
+        _python(),
+        _home(settings),
+        _port(settings),
+        *_metrics(settings),
+        _site(settings),
+        examine_mail(settings),
+    ]
     try:
         with open_database(settings.home, settings.database_url, role="guest", report=report) as database:
             findings.append(_database(database.dsn))
@@ -101,7 +108,8 @@ def _site(settings: Settings) -> Finding:
     )
 
 
-def _mail(settings: Settings) -> Finding:
+def examine_mail(settings: Settings) -> Finding:
+    """Whether the mail server takes letters from us: it is greeted, and logged in to."""
     mail = settings.mail
     if not mail.host:
         detail = "no mail server is set, so nobody signs in by e-mail but in a demo; wallets and passkeys work"
