@@ -215,6 +215,22 @@ async def test_where_nobody_can_ask_a_contract_it_is_not_called_wrong(name: str,
     assert SECRET not in refused.text and "127.0.0.1" not in refused.text
 
 
+async def test_an_answer_that_nobody_could_judge_may_be_sent_again(
+    gateway: RunningGateway, chain: Chain, browser: Browser
+) -> None:
+    owner = Signer()
+    wallet = chain.deploy("OwnedWallet", word_of(owner.address))
+    made = await ask(browser, wallet, chain_id=BAD_CHAINS["down"])
+    signature = owner.sign(made["message"])
+    assert (await answer(browser, made, signature)).status == 503
+    async with gateway.connect() as connection:  # the chain is up again
+        await connection.execute(
+            "UPDATE wallet_challenge SET chain_id = %s WHERE challenge_id = %s", [chain.chain_id, made["challenge_id"]]
+        )
+    assert (await answer(browser, made, signature)).status == 200
+    assert _shown(await answer(browser, made, signature)) == FAILED
+
+
 @pytest.mark.parametrize("chain_id", [1, *BAD_CHAINS.values()])
 async def test_a_wallet_with_a_key_needs_no_chain(chain_id: int, browser: Browser) -> None:
     await use(browser, Signer(), chain_id=chain_id)

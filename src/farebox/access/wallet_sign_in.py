@@ -170,9 +170,16 @@ class _Answering:
         if recover_address(digest, raw) == used.address:
             # By its key, also where an account has code that was delegated to (EIP-7702): the key is still its own.
             return used, WalletProof(used.address, None)
-        if await self._access.contracts.is_valid(used.chain_id, used.address, digest, raw):
-            return used, WalletProof(used.address, used.chain_id)
-        raise await self._failed(used)
+        try:
+            is_valid = await self._access.contracts.is_valid(used.chain_id, used.address, digest, raw)
+        except Problem:
+            # Nobody could tell: this was no answer yet, and the same one may be sent again.
+            async with connected(self._access.pool) as connection:
+                await wallets.give_back(connection, used.challenge_id)
+            raise
+        if not is_valid:
+            raise await self._failed(used)
+        return used, WalletProof(used.address, used.chain_id)
 
     async def act(self, connection: Connection, purpose: Purpose, proof: WalletProof) -> OpenedSession:
         """What was asked for. A refusal takes back what was written of it. Raises Problem."""

@@ -4,6 +4,7 @@ The address of a server may have a key in it: it stands in no log, no error and 
 """
 
 import importlib.resources
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ _VALIDATOR: Final = bytes.fromhex(
     .joinpath("contracts", "ValidateSignature.hex")
     .read_text(encoding="ascii")
 )
+_NUMBER: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _ANSWERS: Final[Mapping[object, bool]] = {"0x01": True, "0x00": False}
 # An answer is a few dozen bytes; what is longer than this is none.
 MAX_ANSWER_BYTES: Final = 65_536
@@ -70,7 +72,8 @@ class RpcContracts:
         """Once: the server is one of that chain. On another one the same address may be somebody else's contract."""
         if chain_id in self._confirmed:
             return
-        if await self._ask(chain_id, "eth_chainId") != hex(chain_id):
+        told = await self._ask(chain_id, "eth_chainId")
+        if not _NUMBER.fullmatch(told) or int(told, 16) != chain_id:
             raise _failed(chain_id, "the server is of another chain")
         self._confirmed.add(chain_id)
 

@@ -79,6 +79,11 @@ async def use_challenge(connection: Connection, challenge_id: UUID, *, now_micro
     return msgspec.convert(dict(zip(StoredChallenge.__struct_fields__, row, strict=True)), StoredChallenge)
 
 
+async def give_back(connection: Connection, challenge_id: UUID) -> None:
+    """Let a used challenge be answered again, until it is too old: nobody could tell whether its answer was right."""
+    await connection.execute(_QUERIES["give_back"], {"challenge_id": challenge_id})
+
+
 async def lock_address(connection: Connection, address: str) -> None:
     """Until the transaction ends nobody else links that address: whoever signs in twice at first becomes one person."""
     await connection.execute(_QUERIES["lock_address"], {"address": address})

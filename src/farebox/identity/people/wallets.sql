@@ -11,6 +11,9 @@ UPDATE wallet_challenge SET used_at = %(now_micros)s
 RETURNING challenge_id, nonce, message, address, chain_id, purpose, person_id, session_id, workspace_id, created_at,
           expires_at;
 
+-- name: give_back
+UPDATE wallet_challenge SET used_at = NULL WHERE challenge_id = %(challenge_id)s;
+
 -- name: lock_address
 -- Until the transaction ends nobody else links this address; it need not have a row yet.
 SELECT pg_advisory_xact_lock(hashtextextended(%(address)s, 4361));
