@@ -42,13 +42,17 @@ _BEARER: Final = "bearer "
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A request, as far as it matters who sent it. `headers`: names in lower case; of doubles the last counts."""
+    """A request, as far as it matters who sent it. `headers`: names in lower case; of doubles the last counts.
+
+    `is_page`: pages are for people, so a key or the operator's token counts for nothing there.
+    """
 
     method: str
     headers: Mapping[str, str]
     cookies: Mapping[str, str]
     raw_headers: Headers
     peer: str | None
+    is_page: bool = False
 
     @property
     def token(self) -> str:
@@ -58,7 +62,7 @@ class Asked(msgspec.Struct, frozen=True):
     @property
     def bears_key(self) -> bool:
         """Whether it says which key it comes with: then its cookie is not looked at."""
-        return "authorization" in self.headers or "x-api-key" in self.headers
+        return not self.is_page and ("authorization" in self.headers or "x-api-key" in self.headers)
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +190,7 @@ async def require_caller(access: Access, asked: Asked, verb: Verb, *, workspace_
     if asked.bears_key:
         key = await access.authenticate(asked.raw_headers, asked.peer)
         require_key_verb(key, verb)
+        require_key_workspace(access, asked, key)
         return Caller(key=key, visit=visit)
     if not asked.token:
         raise Problem("missing_api_key", "The request has no API key, and nobody is signed in.")
@@ -210,6 +215,13 @@ def require_key_verb(key: KeyRecord, verb: Verb) -> None:
         scopes = [known for known in SCOPES if known in key.scopes]
         message = f"This key lacks the scope `{scope}`; it has {', '.join(scopes) or 'none'}."
         raise Problem("insufficient_scope", message, facts={"required_scope": scope, "scopes": scopes})
+
+
+def require_key_workspace(access: Access, asked: Asked, key: KeyRecord) -> None:
+    """A key has one workspace; who names another one means something else than it would do. Raises Problem."""
+    named = _named(access, asked)
+    if named is not None and _number(named) != key.workspace_id:
+        raise _no_workspace()
 
 
 async def require_operator(access: Access, asked: Asked, verb: PlatformVerb) -> Operator:
@@ -240,8 +252,7 @@ async def require_operator(access: Access, asked: Asked, verb: PlatformVerb) -> 
 
 
 async def _membership(access: Access, asked: Asked, session: Session, workspace_id: str | None) -> Membership:
-    header = f"X-{access.brand.header_prefix}-Workspace"
-    named = workspace_id or asked.headers.get(header.lower())
+    named = workspace_id or _named(access, asked)
     async with connected(access.pool) as connection:
         if named is not None:
             found = await membership_in(connection, session.person_id, _number(named))
@@ -253,7 +264,7 @@ async def _membership(access: Access, asked: Asked, session: Session, workspace_
         raise Problem("workspace_required", "You belong to no workspace yet; make one, or accept an invitation.")
     if len(own) > 1:
         ids = [show_short("ws", each.workspace_id) for each in own[:20]]
-        message = f"You belong to several workspaces; name one in the header {header}: {', '.join(ids)}."
+        message = f"You belong to several workspaces; name one in the header {_header(access)}: {', '.join(ids)}."
         raise Problem("workspace_required", message, facts={"workspaces": ids})
     return own[0]
 
@@ -288,6 +299,14 @@ def _require_token(token: str | None, sent: str) -> None:
     # Compared whole and in constant time, whatever was sent.
     if not (hmac.compare_digest(sent[len(_BEARER) :].strip().encode(), token.encode()) and is_bearer):
         raise Problem("invalid_api_key", "This is not the operator's token.", facts={"reason": "unknown"})
+
+
+def _header(access: Access) -> str:
+    return f"X-{access.brand.header_prefix}-Workspace"
+
+
+def _named(access: Access, asked: Asked) -> str | None:
+    return asked.headers.get(_header(access).lower())
 
 
 def _number(workspace_id: str) -> int:

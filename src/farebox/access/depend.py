@@ -33,7 +33,7 @@ PENDING: Final = "pending"
 OPEN: Final = "open"
 
 
-def asked_of(request: AnyRequest) -> Asked:
+def asked_of(request: AnyRequest, *, is_page: bool = False) -> Asked:
     """The request, as far as it matters who sent it."""
     raw = list(request.scope["headers"])
     return Asked(
@@ -42,32 +42,36 @@ def asked_of(request: AnyRequest) -> Asked:
         cookies=dict(request.cookies),
         raw_headers=raw,
         peer=None if request.client is None else request.client.host,
+        is_page=is_page,
     )
 
 
-def providers_of(access: Access) -> dict[str, Provide]:
+def providers_of(access: Access, *, pages: bool = False) -> dict[str, Provide]:
     """`access`, `asked`, `visit`; `caller`, `session` and `operator` for those handlers that name them."""
+
+    def asking(request: AnyRequest) -> Asked:
+        return asked_of(request, is_page=pages)
 
     def the_access() -> Access:
         return access
 
     def the_asked(request: AnyRequest) -> Asked:
-        return asked_of(request)
+        return asking(request)
 
     def the_visit(request: AnyRequest) -> Visit:
-        return visit_of(access, asked_of(request))
+        return visit_of(access, asking(request))
 
     async def the_caller(request: AnyRequest) -> Caller:
         named = request.path_params.get("workspace")
-        return await require_caller(access, asked_of(request), _opt(request)[VERB], workspace_id=named)
+        return await require_caller(access, asking(request), _opt(request)[VERB], workspace_id=named)
 
     async def the_session(request: AnyRequest) -> Session:
         opt = _opt(request)
         fresh, pending = bool(opt.get(FRESH)), bool(opt.get(PENDING))
-        return await require_session(access, asked_of(request), fresh=fresh, pending=pending)
+        return await require_session(access, asking(request), fresh=fresh, pending=pending)
 
     async def the_operator(request: AnyRequest) -> Operator:
-        return await require_operator(access, asked_of(request), _opt(request)[VERB])
+        return await require_operator(access, asking(request), _opt(request)[VERB])
 
     return {
         "access": Provide(the_access, sync_to_thread=False, use_cache=True),

@@ -50,7 +50,7 @@ def build_pages(
     own = {"templates": Provide(lambda: templates, sync_to_thread=False)}
     app = Litestar(
         route_handlers=list(routes),
-        dependencies={**providers_of(access), **own, **(providers or {})},
+        dependencies={**providers_of(access, pages=True), **own, **(providers or {})},
         exception_handlers=_handlers(templates),
         request_max_body_size=MAX_FORM_BYTES,
         openapi_config=None,

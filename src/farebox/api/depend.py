@@ -6,7 +6,7 @@ from litestar import Request
 from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation
 
-from farebox.access.asking import require_caller
+from farebox.access.asking import require_caller, require_key_workspace
 from farebox.access.depend import VERB, asked_of
 from farebox.access.depend import providers_of as providers_of_access
 from farebox.api.parts import Parts
@@ -27,7 +27,9 @@ def providers_of(parts: Parts) -> dict[str, Provide]:
     async def the_key(request: AnyRequest) -> KeyRecord:
         asked = asked_of(request)
         if asked.bears_key or not asked.token:
-            return await parts.access.authenticate(asked.raw_headers, asked.peer)
+            key = await parts.access.authenticate(asked.raw_headers, asked.peer)
+            require_key_workspace(parts.access, asked, key)
+            return key
         return (await require_caller(parts.access, asked, request.scope["route_handler"].opt[VERB])).key
 
     return {

@@ -122,6 +122,7 @@ async def use_link(
 @post("/sign-out", opt={"open": "whose session has ended already is signed out, too"})
 async def leave(access: TheAccess, asked: TheAsked, visit: TheVisit) -> Response[Any]:
     """End this browser's session."""
+    refuse_cross_site(access, asked)
     session = await browser_session(access, asked)
     if session is not None:
         await sign_out(access, session, visit=visit)
