@@ -97,6 +97,7 @@ async def show_me(access: TheAccess, session: TheSession) -> AccountShape:
     "/api/me",
     summary="Change one's name",
     security=SIGNED_IN,
+    opt={"session": True},
     responses=answers(
         AccountShape,
         "The account as it is now",
