@@ -93,6 +93,13 @@ def test_a_call_is_answered_charged_and_receipted_with_its_margin(demo: Demo) ->
     assert call_id in farebox(demo.home, "receipt", call_id).stdout
 
 
+def test_authenticator_apps_work_in_a_demo_by_a_key_of_its_own(demo: Demo) -> None:
+    _, setup = ask(demo.port, "GET", "/api/setup")
+    states = {item["capability"]: item["state"] for item in setup["readiness"]}
+    assert states["authenticator_apps"] == "live"
+    assert demo.home.demo_secrets_key.stat().st_mode & 0o777 == 0o600
+
+
 def test_what_fails_is_logged_on_standard_error(demo: Demo) -> None:
     """The fixture looks at standard output in the end: nothing but its one line."""
     turn = {"role": "user", "content": '[[sandbox {"status": 500}]]hello'}

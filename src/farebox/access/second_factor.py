@@ -75,7 +75,8 @@ async def give_code(access: Access, session: Session, code: str, *, visit: Visit
             if is_recovery:
                 is_right = await _use_recovery(connection, access, session, code, visit=visit)
             else:
-                is_right = await _use_code(connection, access, session.person_id, stored, code)
+                step = _step(access, session.person_id, stored, code)
+                is_right = step is not None and await totp.use_step(connection, session.person_id, step)
             opened = await _prove(connection, access, session, method=method, visit=visit) if is_right else None
         if opened is not None:
             if is_recovery:
@@ -188,11 +189,6 @@ async def _turn_off(connection: Connection, access: Access, session: Session, *,
     await totp.end_totp(connection, session.person_id)
     await recovery.forget_codes(connection, session.person_id)
     return stored.confirmed_at is not None
-
-
-async def _use_code(connection: Connection, access: Access, person_id: int, stored: totp.StoredTotp, code: str) -> bool:
-    step = _step(access, person_id, stored, code)
-    return step is not None and await totp.use_step(connection, person_id, step)
 
 
 async def _use_recovery(connection: Connection, access: Access, session: Session, code: str, *, visit: Visit) -> bool:

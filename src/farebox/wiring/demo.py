@@ -91,7 +91,7 @@ def demo(settings: Settings, *, report: Report, on_ready: Callable[[Demo], None]
         report("DATABASE_URL is set, but a demo uses its own embedded database")
     server = msgspec.structs.replace(settings.server, host=HOST, workers=1)
     settings = msgspec.structs.replace(settings, server=server, database_url=None)
-    settings = _with_secrets_key(settings)
+    settings = with_secrets_key(settings)
     with StopSignals.caught() as signals, contextlib.ExitStack() as resources:
         listener = resources.enter_context(bound(server.host, server.port))
         settings = at_port_of(listener, settings)
@@ -113,7 +113,7 @@ def demo(settings: Settings, *, report: Report, on_ready: Callable[[Demo], None]
         run_crew(plan, signals, database, on_ready=lambda: on_ready(ready))
 
 
-def _with_secrets_key(settings: Settings) -> Settings:
+def with_secrets_key(settings: Settings) -> Settings:
     """With FAREBOX_SECRETS_KEY, or one that this home's demos share: without any there are no authenticator apps, and
     a demo has to show them. In production a key that lies beside what it encrypts would protect little."""
     if settings.secrets_key is not None:

@@ -57,7 +57,7 @@ ENVIRONMENT: Final[Mapping[str, str]] = {
     "FAREBOX_METRICS_TOKEN": "Bearer token that /metrics asks for when it is not read from this machine",
     "FAREBOX_WEBHOOK_SECRET": "at least 32 characters that workspaces' webhook secrets are derived from",
     "FAREBOX_OPERATOR_TOKEN": "Bearer token of /api/operator/*, which is off without it; at least 32 characters",
-    "FAREBOX_SECRETS_KEY": "32 bytes in base64 that stored provider keys are encrypted with",
+    "FAREBOX_SECRETS_KEY": "32 bytes in base64 that stored keys and secrets of authenticator apps are encrypted with",
     "FAREBOX_OLD_SECRETS_KEY": "the key before, while `farebox provider rotate-secrets` changes to a new one",
     "FAREBOX_SMTP_PASSWORD": "password of the mail server's account",
     "PORT": "port to listen on, as --port",
