@@ -1,5 +1,6 @@
 """Debian's Chromium, driven like a person would: one browser for the folder, a fresh profile for each visitor."""
 
+import itertools
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,8 @@ ARGUMENTS: Final = (
     "--disable-dev-shm-usage",
 )
 PATIENCE_MILLISECONDS: Final = 20_000
+# Each visitor comes from an address of their own, as the proxy in front tells it.
+_ADDRESSES: Final = (f"203.0.113.{number}" for number in itertools.count(1))
 
 
 @asynccontextmanager
@@ -67,7 +70,8 @@ class Visitor:
 @asynccontextmanager
 async def visiting(browser: Browser, site: str, *, javascript: bool = True) -> AsyncIterator[Visitor]:
     """A visitor with a fresh profile; afterwards nothing may have broken the pages' own rules."""
-    context = await browser.new_context(java_script_enabled=javascript)
+    headers = {"X-Forwarded-For": next(_ADDRESSES)}
+    context = await browser.new_context(java_script_enabled=javascript, extra_http_headers=headers)
     context.set_default_timeout(PATIENCE_MILLISECONDS)
     try:
         visitor = Visitor(context, await context.new_page(), site)

@@ -9,7 +9,13 @@ from playwright.async_api import BrowserContext
 # Announces on request and at once, as wallets do; what it is asked goes to the test, which has the key.
 _SCRIPT: Final = """
 (() => {
-  const provider = { request: ({ method, params }) => window.testWalletRequest(method, params ?? []) };
+  const request = async ({ method, params }) => {
+    const answer = await window.testWalletRequest(method, params ?? []);
+    // EIP-1193: what its user declines is an error with this code.
+    if (answer === null) throw Object.assign(new Error("User rejected the request."), { code: 4001 });
+    return answer;
+  };
+  const provider = { request };
   const icon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/%3E";
   const info = Object.freeze({ uuid: "00000000-0000-4000-8000-000000000000", name: "NAME", icon, rdns: "RDNS" });
   const announce = () => window.dispatchEvent(
@@ -25,7 +31,7 @@ def _keccak(data: bytes) -> bytes:
 
 
 class TestWallet:
-    """One account. `asked`: the methods that pages called, in order; `texts`: what was signed."""
+    """One account. `refuses`: its user declines. `asked`: methods that pages called; `texts`: what was signed."""
 
     __test__ = False
 
@@ -54,7 +60,7 @@ class TestWallet:
         assert method == "personal_sign", f"a sign-in page asked the wallet for {method}"
         assert params[1].lower() == self.address
         if self.refuses:
-            raise RuntimeError("User rejected the request.")
+            return None
         return self._sign(bytes.fromhex(params[0].removeprefix("0x")))
 
     def _sign(self, text: bytes) -> str:
