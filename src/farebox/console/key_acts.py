@@ -78,7 +78,7 @@ async def show_roll(
 ) -> Response[Any]:
     """What rolling does, and for how long both keys work."""
     del workspace
-    return await _of_key(access, caller, templates, key_id, "key_roll.html", overlap=str(DEFAULT_OVERLAP_SECONDS))
+    return await _of_key(access, caller, templates, key_id, page="key_roll.html", overlap=str(DEFAULT_OVERLAP_SECONDS))
 
 
 @post(
@@ -102,7 +102,7 @@ async def roll(
     try:
         made = await roll_key(access, caller, key_id, lambda: _overlap(overlap))
     except Problem as problem:
-        return await _of_key(access, caller, templates, key_id, "key_roll.html", problem=problem, overlap=overlap)
+        return await _of_key(access, caller, templates, key_id, page="key_roll.html", problem=problem, overlap=overlap)
     return await _secret(access, caller, templates, made)
 
 
@@ -117,7 +117,7 @@ async def show_revoke(
 ) -> Response[Any]:
     """Asks once more."""
     del workspace
-    return await _of_key(access, caller, templates, key_id, "key_revoke.html")
+    return await _of_key(access, caller, templates, key_id, page="key_revoke.html")
 
 
 @post(
@@ -137,7 +137,7 @@ async def revoke(
     try:
         await revoke_key(access, caller, key_id)
     except Problem as problem:
-        return await _of_key(access, caller, templates, key_id, "key_revoke.html", problem=problem)
+        return await _of_key(access, caller, templates, key_id, page="key_revoke.html", problem=problem)
     return see_other(f"/console/{workspace}/keys/{key_id}?done=revoked")
 
 
@@ -165,7 +165,7 @@ async def _new_key(
 
 
 async def _of_key(
-    access: Access, caller: Caller, templates: Templates, key_id: str, page: str, **values: Any
+    access: Access, caller: Caller, templates: Templates, key_id: str, *, page: str, **values: Any
 ) -> Response[Any]:
     """A page about one key. Raises Problem(`not_found`)."""
     return show_page(
