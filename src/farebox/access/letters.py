@@ -57,8 +57,8 @@ def security_notice(access: Access, to: str, *, what: str) -> Letter:
     url = "" if access.site is None else f"\n    {access.site.url('/account')}\n"
     body = (
         f"{what}.\n\nWhen: {rfc3339(access.clock())[:19]}Z\n\n"
-        "If this was you, there is nothing to do. If it was not, look at your ways to sign in and your devices at "
-        f"once, and end those that you do not know:\n{url}"
+        "If this was you, there is nothing to do. If it was not, look at your ways to\n"
+        f"sign in and your devices at once, and end those that you do not know:\n{url}"
     )
     return Letter(to, f"Your account on {name}: {what[:1].lower()}{what[1:]}", body)
 
