@@ -80,14 +80,15 @@ class Page(HTMLParser):
         return " ".join(found[0].text.split()) if found else ""
 
     def value(self, name: str) -> str:
-        """What stands in a field; forms that have it twice have the same in it."""
-        values = {element["value"] for element in self.all("input", name=name)}
+        """What stands in a field; of the hidden ones all forms have the same in it."""
+        shown = self.all("input", id=f"field-{name}")
+        values = {element["value"] for element in shown or self.all("input", name=name)}
         assert len(values) == 1, f"{values} in {name}"
         return values.pop()
 
     def error_of(self, name: str) -> str:
         """The error that a field is described by."""
-        field = self.one("input", name=name)
+        field = self.one("input", id=f"field-{name}")
         assert field["aria-invalid"] == "true"
         ids = field["aria-describedby"].split()
         errors = [element for element in self.elements if element["id"] in ids and element["class"] == "error"]

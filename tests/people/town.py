@@ -92,7 +92,9 @@ class Town:
     async def grow_stale(self, resident: Resident) -> None:
         """As if the newest proof were a day old."""
         await self.run(
-            "UPDATE person_session SET proved_at = proved_at - %s WHERE person_id = %s",
+            "UPDATE person_session SET proved_at = proved_at - %s, second_factor_at = second_factor_at - %s"
+            " WHERE person_id = %s",
+            STALE_MICROS,
             STALE_MICROS,
             resident.person_id,
         )

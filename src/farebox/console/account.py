@@ -120,11 +120,11 @@ async def remove_wallet(
     return see_other("/account?done=removed")
 
 
-@post("/account/devices/{session_id:str}/end", opt=_DELICATE)
+@post("/account/devices/{session_id:str}/end", opt=_BACK)
 async def end_one_device(
     access: TheAccess, session: TheSession, visit: TheVisit, templates: TheTemplates, session_id: FromPath[str]
 ) -> Response[Any]:
-    """Another browser is signed out with its next request."""
+    """Another browser is signed out with its next request. No fresh proof: who finds a stranger there is in a hurry."""
     try:
         await end_device(access, session, session_id, visit=visit)
     except Problem as problem:
@@ -132,7 +132,7 @@ async def end_one_device(
     return see_other("/account?done=ended")
 
 
-@post("/account/devices/end-others", opt=_DELICATE)
+@post("/account/devices/end-others", opt=_BACK)
 async def end_others(access: TheAccess, session: TheSession, visit: TheVisit) -> Response[Any]:
     """All browsers but this are signed out."""
     await end_other_devices(access, session, visit=visit)
