@@ -39,7 +39,7 @@ async def list_requests(
         operator,
         here=_LIST,
         done=done_of(done),
-        status=wanted,
+        chosen=wanted,
         statuses=tuple(RequestStatus),
         page=page,
         people=await people_called(access, [name for row in page.rows for name in (row.created_by, row.decided_by)]),

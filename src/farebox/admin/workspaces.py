@@ -45,7 +45,7 @@ async def list_workspaces(
         operator,
         here="/admin/workspaces",
         query=shown_query(access, sought),
-        status=status if status in _STATUSES else "",
+        chosen=status if status in _STATUSES else "",
         is_first=not cursor,
         found=found,
     )
