@@ -9,11 +9,9 @@ from litestar.params import FromPath, FromQuery
 from farebox.access.depend import TheAccess, TheCaller
 from farebox.access.events_of import EventQuery, events_of
 from farebox.access.pages import TheTemplates
-from farebox.access.team import list_members
+from farebox.console.names import names_of
 from farebox.console.place import place_of, show_page
-from farebox.console.team import called
 from farebox.identity.audit import ACTIONS, StoredEvent
-from farebox.identity.people.model import show_person
 from farebox.identity.roles import Verb
 
 # Lines of one page: what people can look through.
@@ -48,10 +46,16 @@ async def show_events(
         action=action or "",
         is_first=not cursor,
         page=page,
-        words=ACTIONS,
-        names={show_person(member.person_id): called(member) for member in await list_members(access, caller)},
+        said=_said,
+        names=await names_of(access, caller),
         details=_details,
     )
+
+
+def _said(action: str) -> str:
+    """What happened, as a sentence begins."""
+    words = ACTIONS.get(action, action)
+    return words[:1].upper() + words[1:]
 
 
 def _details(event: StoredEvent) -> str:

@@ -17,8 +17,9 @@ from farebox.base.clock import day_of
 from farebox.base.errors import Problem
 from farebox.base.ids import IdError, read_short, show_short
 from farebox.console.key_form import LABELS, SCOPE_WORDS
+from farebox.console.names import names_of
 from farebox.console.place import done_of, place_of, show_page
-from farebox.console.show import limit_lines, scopes_said
+from farebox.console.show import limit_lines, rate_lines, scopes_said
 from farebox.identity.model import KeyCursor, KeyStatus
 from farebox.identity.roles import Verb
 from farebox.records.key_usage import KeyUsage, Label, LabelUsage, read_key_usage, read_label_usage
@@ -108,6 +109,8 @@ async def show_key(
         key=key,
         used=line.used,
         limits=limit_lines(key.limits),
+        rates=rate_lines(key.holding.rates),
+        names=await names_of(access, caller),
         rule=None if key.holding.rule is None else rule_view(key.holding.rule),
         scope_words=SCOPE_WORDS,
     )

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from farebox.base.clock import parse_rfc3339
-from farebox.identity.model import DEFAULT_SCOPES, SCOPES
+from farebox.identity.model import DEFAULT_SCOPES, SCOPES, RateLimit
 from farebox.records.balance import LimitState
 from farebox.web.shown import dollars
 
@@ -35,6 +35,21 @@ def limit_lines(limits: Iterable[LimitState]) -> list[LimitLine]:
         )
         for limit in limits
     ]
+
+
+def rate_lines(rates: Iterable[RateLimit]) -> list[str]:
+    """`60 requests per minute, 2 calls at once, all models together`"""
+    lines = []
+    for rate in rates:
+        halves = [
+            (rate.requests_per_minute, "request", "per minute"),
+            (rate.tokens_per_minute, "token", "per minute"),
+            (rate.concurrent_calls, "call", "at once"),
+        ]
+        said = [f"{counted(most, one)} {span}" for most, one, span in halves if most is not None]
+        if said:
+            lines.append(", ".join([*said, rate.model_id or "all models together"]))
+    return lines
 
 
 def counted(number: int, one: str) -> str:

@@ -24,11 +24,12 @@ from farebox.access.team import (
     withdraw_invitation,
 )
 from farebox.base.errors import Problem
+from farebox.console.names import called
 from farebox.console.place import done_of, place_of, session_of, show_page
 from farebox.identity.people.model import show_person
 from farebox.identity.roles import Role, Verb, outranks
 from farebox.identity.team.members import working_keys_by
-from farebox.identity.team.model import MadeKey, Member
+from farebox.identity.team.model import MadeKey
 from farebox.storage.pool import connected
 from farebox.web.pages import Templates
 
@@ -336,13 +337,6 @@ async def _member(
 async def _keys_by(access: Access, caller: Caller, person_id: int) -> list[MadeKey]:
     async with connected(access.pool) as connection:
         return await working_keys_by(connection, caller.workspace_id, person_id, now_micros=access.clock())
-
-
-def called(member: Member) -> str:
-    """Name and address, as far as there are any."""
-    if member.name and member.email:
-        return f"{member.name} ({member.email})"
-    return member.name or member.email or show_person(member.person_id)
 
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (
