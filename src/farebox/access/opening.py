@@ -22,7 +22,7 @@ from farebox.identity.people.model import (
     show_person,
 )
 from farebox.identity.people.sessions import end_session, open_session, prove_session, renew_token
-from farebox.identity.people.store import read_person
+from farebox.identity.people.store import lock_person, read_person
 from farebox.storage.pool import connected
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -45,6 +45,9 @@ async def open_for(
     of another person, or where it cannot be proved that way (an e-mail code alone, of somebody with an authenticator
     app), it is ended and a new one opened. Raises Problem(`sign_in_failed`) for somebody who may not sign in any more.
     """
+    # Who is shut out, or turns on a second factor, in this very moment: one of both comes first and the other sees it.
+    # Who uses up a row of the person's (a wallet, a passkey, a code) in the same transaction locks the person before.
+    await lock_person(connection, person_id)
     person = await read_person(connection, person_id)
     if person is None or not person.is_active:
         raise sign_in_failed()

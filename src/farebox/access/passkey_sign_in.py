@@ -132,6 +132,7 @@ async def _use(
         # A wrong signature of a known passkey is that person's business.
         raise await _failed(connection, access, visit=visit, person_id=passkey.person_id) from None
     async with connection.transaction():
+        await lock_person(connection, passkey.person_id)
         if not await passkeys.note_use(connection, passkey, use, now_micros=access.clock()):
             raise BadPasskey("was used or unlinked meanwhile")
         return await open_for(

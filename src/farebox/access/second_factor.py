@@ -69,6 +69,7 @@ async def give_code(access: Access, session: Session, code: str, *, visit: Visit
     method = Method.RECOVERY if is_recovery else Method.TOTP
     async with connected(access.pool) as connection:
         async with connection.transaction():
+            await lock_person(connection, session.person_id)
             stored = await totp.lock_totp(connection, session.person_id)
             if stored is None or stored.confirmed_at is None:
                 raise Problem("conflict", "You have no authenticator app; prove who you are in another way.")

@@ -213,6 +213,7 @@ class _Answering:
         now_micros = self._access.clock()
         if found is not None:
             person_id = found.person_id
+            await lock_person(connection, person_id)
             await wallets.note_used(connection, found.wallet_id, now_micros=now_micros)
         elif self._access.sign_in.open:
             person_id = (await create_person(connection, now_micros=now_micros)).person_id
@@ -244,6 +245,7 @@ class _Answering:
         found = await wallets.wallet_of(connection, proof)
         if found is None or found.person_id != own.person_id:
             raise sign_in_failed()
+        await lock_person(connection, own.person_id)
         await wallets.note_used(connection, found.wallet_id, now_micros=self._access.clock())
 
     def _may_answer(self, used: StoredChallenge) -> bool:

@@ -94,11 +94,6 @@ async def take_challenge(connection: Connection, challenge_id: UUID, *, now_micr
     return None if row is None else StoredChallenge(row[0], Purpose(row[1]), row[2], row[3])
 
 
-async def forget_passkey_challenges(connection: Connection, *, before_micros: int) -> int:
-    """Delete those that ended before that moment; returns how many."""
-    return (await connection.execute(_QUERIES["forget_challenges"], {"before": before_micros})).rowcount
-
-
 async def passkey_of_credential(connection: Connection, credential_id: bytes) -> Passkey | None:
     """The passkey that an authenticator names; None: unknown, unlinked, or its person was disabled."""
     cursor = await connection.execute(_QUERIES["passkey_of_credential"], {"credential_id": credential_id})

@@ -8,9 +8,6 @@ UPDATE passkey_challenge SET used_at = %(now_micros)s
  WHERE challenge_id = %(challenge_id)s AND used_at IS NULL AND expires_at > %(now_micros)s
 RETURNING challenge, purpose, person_id, session_id;
 
--- name: forget_challenges
-DELETE FROM passkey_challenge WHERE expires_at < %(before)s;
-
 -- name: passkey_of_credential
 SELECT k.passkey_id, k.person_id, k.credential_id, k.public_key, k.sign_count, k.transports, k.is_backed_up, k.name,
        k.linked_at, k.last_used_at
