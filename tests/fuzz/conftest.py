@@ -1,5 +1,6 @@
 """A gateway of its own for the fuzz: what it leaves behind is nobody else's."""
 
+import base64
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -10,10 +11,13 @@ from tests.fuzz.askers import OPERATOR_TOKEN
 from tests.gateway import RunningGateway, serve_gateway
 from tests.people.town import Town
 
+SECRETS_KEY = base64.b64encode(bytes(32)).decode()
+
 
 @pytest.fixture(scope="package")
 async def gateway(cluster: TestCluster) -> AsyncIterator[RunningGateway]:
-    async with serve_gateway(cluster, operator_token=OPERATOR_TOKEN) as running:
+    # With everything that can be switched on: what is off answers that it is, and nothing else.
+    async with serve_gateway(cluster, operator_token=OPERATOR_TOKEN, secrets_key=SECRETS_KEY) as running:
         yield running
 
 

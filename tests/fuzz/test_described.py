@@ -3,7 +3,7 @@
 import asyncio
 import os
 import unittest
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any, Final
 
 import pytest
@@ -31,7 +31,7 @@ CHECKS: Final = [
     response_schema_conformance,
     response_headers_conformance,
 ]
-EXAMPLES: Final = 150 if os.environ.get("FAREBOX_LONG_TESTS") else 3
+EXAMPLES: Final = 40 if os.environ.get("FAREBOX_LONG_TESTS") else 3
 # What ends the very session that asks, so that all that follows would be refused.
 LEFT_OUT: Final = frozenset({("POST", "/api/auth/sign-out")})
 # What is made comes first, what takes away comes last.
@@ -44,6 +44,8 @@ class _Lie(AssertionError):
 
 def _operations(document: dict[str, Any]) -> Iterator[Any]:
     schema = schemathesis.openapi.from_dict(document)
+    # Who asks is said by the asker alone.
+    schema.config.generation.update(with_security_parameters=False)
     found: list[Any] = [result.ok() for result in schema.get_all_operations()]  # type: ignore[union-attr]
     wanted = [one for one in found if (one.method.upper(), one.path) not in LEFT_OUT]
     return iter(sorted(wanted, key=lambda one: (_ORDER.index(one.method.upper()), one.path)))
@@ -64,7 +66,7 @@ class Fuzz:
         wrong: list[str] = []
         with self._session:
             for operation in _operations(self._document):
-                for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+                for mode in self._modes(operation):
                     try:
                         self._ask(operation, mode)
                     except (unittest.SkipTest, Unsatisfiable):
@@ -76,6 +78,15 @@ class Fuzz:
                         wrong.append(f"{operation.method} {operation.path}: {error}")
         return wrong
 
+    def _described(self, operation: Any) -> dict[str, Any]:
+        found = self._document["paths"][operation.path][operation.method.lower()]
+        assert isinstance(found, dict)
+        return found
+
+    def _modes(self, operation: Any) -> Sequence[GenerationMode]:
+        is_at_home = self._asker.is_at_home(self._described(operation))
+        return (GenerationMode.POSITIVE, GenerationMode.NEGATIVE) if is_at_home else (GenerationMode.POSITIVE,)
+
     def _ask(self, operation: Any, mode: GenerationMode) -> None:
         # What is asked rightly is asked of what is there.
         named = {one.name for one in operation.path_parameters} if mode is GenerationMode.POSITIVE else set()
@@ -83,7 +94,7 @@ class Fuzz:
         cases = operation.as_strategy(generation_mode=mode, path_parameters=fixed or None)
 
         @settings(
-            max_examples=EXAMPLES,
+            max_examples=EXAMPLES if self._asker.is_at_home(self._described(operation)) else 1,
             deadline=None,
             database=None,
             phases=[Phase.generate],
@@ -104,13 +115,13 @@ class Fuzz:
         )
         self.answers[response.status_code] = self.answers.get(response.status_code, 0) + 1
         case.validate_response(response, checks=CHECKS)
-        operation = self._document["paths"][case.operation.path][case.operation.method.lower()]
+        operation = self._described(case.operation)
         if response.status_code >= 400:
             code = response.json()["error"]["code"]
             if code not in described_codes(operation["responses"][str(response.status_code)]):
                 raise _Lie(f"{response.status_code} {code} is not described\n{case.as_curl_command()}")
-        if self._asker.name == "nobody" and operation.get("security", []) and response.status_code != 401:
-            raise _Lie(f"nobody is answered {response.status_code}\n{case.as_curl_command()}")
+        if self._asker.name in ("nobody", "stranger") and operation.get("security") and response.status_code != 401:
+            raise _Lie(f"{self._asker.name} is answered {response.status_code}\n{case.as_curl_command()}")
 
 
 async def _document(gateway: RunningGateway) -> dict[str, Any]:
@@ -126,5 +137,5 @@ async def test_every_answer_is_as_described(
     fuzz = Fuzz(gateway, await made(town), await _document(gateway))
     wrong = await asyncio.to_thread(fuzz.run)
     assert not wrong, "\n\n".join(wrong)
-    assert sum(fuzz.answers.values()) > 100
+    assert sum(fuzz.answers.values()) > 80
     assert fuzz.answers.get(200, 0) > 0

@@ -131,7 +131,7 @@ async def set_workspace_policy(
     summary="The checklist of every route",
     security=PLATFORM,
     opt={"verb": PlatformVerb.WORKSPACES_READ},
-    responses=_SHOWN,
+    responses=PLATFORM_ERRORS.plus(model_not_found="There is no model 'gpt-x'."),
     tags=["operator"],
 )
 async def list_operator_routes(
