@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from farebox.base.ids import read_short
-from farebox.identity.model import DEFAULT_SCOPES, Labels
+from farebox.base.ids import read_short, show_short
+from farebox.identity.model import DEFAULT_SCOPES, Labels, RateLimit
+from farebox.identity.rates import write_rate
 from farebox.identity.roles import Role
 from tests.console_workspace.conftest import Join, path_of
 from tests.console_workspace.pages import Page, Person
@@ -277,3 +278,34 @@ async def test_a_form_that_needs_a_fresh_proof_asks_for_it_before_it_is_filled_i
     answer = await person.browser.request("POST", base + NEW, form={"name": "late"})
     assert (answer.status, answer.location) == (303, f"/step-up?next={base}{NEW}")
     await person.get(f"{base}/keys")
+
+
+async def test_a_key_shows_its_rates_and_who_made_it(gateway: RunningGateway, customer: Customer, join: Join) -> None:
+    person = await join(customer, Role.DEVELOPER)
+    stays = (await make(person, customer, "rated")).answer.text.split('data-stays="')[1].split('"')[0]
+    key_id = read_short("key", stays.rpartition("/")[2])
+    async with gateway.connect() as connection:
+        rate = RateLimit(key_id, "plain", requests_per_minute=60, concurrent_calls=1)
+        await write_rate(connection, customer.workspace_id, rate)
+    page = await person.get(stays)
+    assert "60 requests per minute, 1 call at once, plain" in page.text
+    assert f"by {person.email}" in page.text
+
+
+async def test_a_policy_that_cannot_be_read_says_so_and_is_set_again(
+    gateway: RunningGateway, customer: Customer, join: Join
+) -> None:
+    person = await join(customer, Role.OWNER)
+    async with gateway.connect() as connection:
+        for key_id in (0, customer.key.record.key_id):
+            await connection.execute(
+                "INSERT INTO routing_rule (workspace_id, key_id, body, updated_at) VALUES (%s, %s, %s::jsonb, 1)",
+                (customer.workspace_id, key_id, '{"policy": {"regions": 5}}'),
+            )
+    path = f"{path_of(customer)}/keys/{show_short('key', customer.key.record.key_id)}"
+    assert "cannot be read" in (await person.get(path)).text
+    assert "cannot be read" in (await person.get(f"{path_of(customer)}/settings")).text
+    await person.send(await person.get(f"{path_of(customer)}/settings/policy"), "/settings/policy")
+    await person.send(await person.get(f"{path}/change"), f"{path}/policy")
+    assert "cannot be read" not in (await person.get(path)).text
+    assert "cannot be read" not in (await person.get(f"{path_of(customer)}/settings")).text

@@ -14,6 +14,7 @@ from farebox.access.parts import Access
 from farebox.base.errors import Problem
 from farebox.base.ids import show_short
 from farebox.console.place import done_of, place_of, show_page
+from farebox.identity.people.ethereum import checksummed
 from farebox.identity.roles import Verb
 from farebox.web.pages import Templates
 
@@ -37,6 +38,7 @@ async def show_wallets(
         here="/wallets",
         done=done_of(done),
         wallets=await list_holding(access, caller.workspace_id),
+        checksummed=checksummed,
     )
 
 
@@ -109,6 +111,7 @@ async def _unlink(
         session=caller.session,
         here="/wallets",
         wallet=found,
+        checksummed=checksummed,
         wallet_id=wallet_id,
     )
 
