@@ -43,13 +43,16 @@ export function sayer(part) {
 }
 
 // Run something that a button began: only once at a time, with its trouble shown. `explain`: an error as text.
+// Whether it went well, or another time it does so already.
 export async function attempt(button, say, explain, work) {
-  if (button.getAttribute("aria-busy") === "true") return;
+  if (button.getAttribute("aria-busy") === "true") return true;
   button.setAttribute("aria-busy", "true");
   try {
     await work();
+    return true;
   } catch (error) {
     say(error instanceof Said ? error.message : explain(error));
+    return false;
   } finally {
     button.removeAttribute("aria-busy");
   }

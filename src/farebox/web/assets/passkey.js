@@ -98,7 +98,8 @@ async function offer(part, say) {
     const credential = await navigator.credentials.get({ publicKey, mediation: "conditional", signal: abort.signal });
     await verify(part, challenge, credential, "");
   } catch (error) {
-    if (error?.name !== "AbortError") say(error instanceof Said ? error.message : explain(error));
+    // Who did not choose one from the offer has asked for nothing, and is told nothing.
+    if (error instanceof Said) say(error.message);
   } finally {
     clearTimeout(renewal);
   }
@@ -112,15 +113,15 @@ function connect(part) {
     say("This browser has no passkeys.");
     return;
   }
-  const work = (event) => {
+  const offers = part.dataset.passkey === "sign_in" && document.querySelector("input[autocomplete~=webauthn]");
+  const offerQuietly = () => { if (offers) offer(part, say).catch(() => {}); };
+  const work = async (event) => {
     event.preventDefault();
-    attempt(button, say, explain, () => ask(part));
+    // What the button began has ended the offer; if nobody signed in by it, the offer stands again.
+    if (!(await attempt(button, say, explain, () => ask(part)))) offerQuietly();
   };
   (button.form ?? button).addEventListener(button.form ? "submit" : "click", work);
-  if (part.dataset.passkey === "sign_in" && document.querySelector("input[autocomplete~=webauthn]")) {
-    // Nobody asked for the offer, so that it fails is said to nobody.
-    offer(part, say).catch(() => {});
-  }
+  offerQuietly();
 }
 
 for (const part of document.querySelectorAll("[data-passkey]")) connect(part);
