@@ -69,6 +69,8 @@ def _show_grant(view: admins.GrantView) -> None:
     line(f"[bold]{escape(admin.email)}[/] {what} ({admin.person_id})")
     if view.sign_in_url is not None:
         line(f"Sign in with this address at {escape(view.sign_in_url)}")
+    if view.mailbox_url is not None:
+        line(f"In the demo, the letter with the code is shown at {escape(view.mailbox_url)}")
     if admin.second_factor == "no":
         line("At the first visit a second factor is asked for; until it is set up, the operators' pages stay closed.")
     for hint in view.hints:

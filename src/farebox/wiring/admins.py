@@ -48,12 +48,13 @@ class AdminView(msgspec.Struct, frozen=True, kw_only=True):
 
 class GrantView(msgspec.Struct, frozen=True, kw_only=True):
     """What giving a role did. `was_new`: there was no account with that address; `sign_in_url` None: nobody can sign in
-    here yet. `hints`: what is still in the way."""
+    here yet. `mailbox_url`: where a demo shows its letters; None: this is none. `hints`: what is still in the way."""
 
     admin: AdminView
     was_new: bool
     role_before: str | None
     sign_in_url: str | None
+    mailbox_url: str | None
     hints: list[Hint]
 
 
@@ -88,6 +89,7 @@ async def create_admin(settings: Settings, dsn: str, email: str, role: str) -> G
         was_new=before is None,
         role_before=None if held is None else held.role,
         sign_in_url=None if site is None else site.url(SIGN_IN_PATH),
+        mailbox_url=site.url(MAILBOX_PATH) if site is not None and _is_demo(settings) else None,
         hints=hints,
     )
 
@@ -129,12 +131,13 @@ async def _hints(settings: Settings, connection: Connection, holder: Holder, add
     if site is None:
         problem = "nobody can sign in here yet: the gateway's public address is not set"
         found.append(Hint(problem, 'set public_url under [server] in farebox.toml, like "https://ai.example.com"'))
+    if _is_demo(settings):
+        return found
     emails = await emails_of(connection, holder.person_id)
     if not settings.mail.host and await count_ways_in(connection, holder.person_id) <= len(emails):
         problem = f"no mail server is set, so no code can be sent to {address}"
         fix = "set host, username and sender under [mail] in farebox.toml, and FAREBOX_SMTP_PASSWORD"
-        mailbox = MAILBOX_PATH if site is None else site.url(MAILBOX_PATH)
-        found.append(Hint(problem, f"{fix}; in a demo no server is needed: it shows its letters at {mailbox}"))
+        found.append(Hint(problem, f"{fix}; docs/how-to/mail.md says more"))
     if settings.secrets_key is None and not holder.has_second_factor:
         problem = (
             "the second factor can only be a passkey: authenticator apps need FAREBOX_SECRETS_KEY, which is not set"
@@ -142,6 +145,11 @@ async def _hints(settings: Settings, connection: Connection, holder: Holder, add
         fix = "use a passkey, or set FAREBOX_SECRETS_KEY to what `openssl rand -base64 32` prints, and keep it"
         found.append(Hint(problem, fix))
     return found
+
+
+def _is_demo(settings: Settings) -> bool:
+    """Whether a demo ran in this home: it sends no letters, but shows them, and has a key of its own for secrets."""
+    return not settings.mail.host and settings.secrets_key is None and settings.home.demo_secrets_key.exists()
 
 
 def _view(holder: Holder, address: str = "") -> AdminView:

@@ -223,14 +223,11 @@ async def credit(dsn: str, name: str, wish: CreditWish) -> CreditView:
 
 def _credit_event(command: Credit | GrantPromotion, wish: CreditWish) -> Event:
     amount_usd = format_usd(wish.amount_nanos)
-    event = _event(
-        "workspace.credited",
-        command.workspace_id,
-        amount_usd=amount_usd,
-        reason=wish.reason[:MAX_REASON_CHARS],
-        promotional=wish.promotional,
-    )
-    return msgspec.structs.replace(event, subject=str(command.command_id))
+    detail: dict[str, str | bool] = {"amount_usd": amount_usd, "reason": wish.reason[:MAX_REASON_CHARS]}
+    if wish.promotional:
+        detail["promotional"] = True
+    event = _event("workspace.credited", command.workspace_id)
+    return msgspec.structs.replace(event, subject=str(command.command_id), detail=detail)
 
 
 def _credit_command(workspace_id: int, wish: CreditWish) -> Credit | GrantPromotion:

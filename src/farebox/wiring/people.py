@@ -19,7 +19,8 @@ def site_of(public_url: str, *, host: str, port: int) -> Site | None:
     """The address under which people come; None where nobody said so and it cannot be this machine's own name."""
     if public_url:
         return read_site(public_url)
-    return read_site(f"http://localhost:{port}") if host in _LOOPBACK else None
+    # Port 0 is any that is free: nobody knows the address before the gateway listens.
+    return read_site(f"http://localhost:{port}") if host in _LOOPBACK and port else None
 
 
 def check_people(found: Mapping[str, Any], place: Place) -> None:
