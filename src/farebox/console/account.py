@@ -35,7 +35,7 @@ from farebox.web.pages import Templates
 
 # Of what happened lately; all of it is at /api/me/events.
 MAX_EVENTS: Final = 20
-_BACK: Final = {"back": "/account"}
+_BACK: Final = {"session": True, "back": "/account"}
 _DELICATE: Final = {"fresh": True, "back": "/account"}
 _DONE: Final = {
     "name": "Your name is saved.",

@@ -69,7 +69,7 @@ async def renew_codes(
     return page_of(templates, "recovery_codes.html", session=session, codes=codes, done=done)
 
 
-@post("/account/recovery-codes/download", opt={"back": "/account"})
+@post("/account/recovery-codes/download", opt={"session": True, "back": "/account"})
 async def download_codes(access: TheAccess, session: TheSession, request: AnyRequest) -> Response[str]:
     """The codes that the page shows, as a file: they come from it, because nothing else knows them any more."""
     del session

@@ -19,7 +19,7 @@ from farebox.identity.people.model import Purpose, Session, SessionState
 from farebox.identity.people.sessions import is_fresh
 
 _SECOND: Final = {"pending": True, "back": "/sign-in/second-factor"}
-_STEP_UP: Final = {"back": "/step-up"}
+_STEP_UP: Final = {"session": True, "back": "/step-up"}
 
 
 @get("/sign-in/second-factor", opt=_SECOND)
