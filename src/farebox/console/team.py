@@ -1,4 +1,4 @@
-"""The members of a workspace: who they are, inviting, other roles, removal, leaving, and handing ownership on."""
+"""The members of a workspace: who they are, other roles, removal, leaving, and the transfer of ownership."""
 
 from typing import Any, Final
 
@@ -13,15 +13,12 @@ from farebox.access.pages import TheTemplates, see_other
 from farebox.access.parts import Access
 from farebox.access.team import (
     change_role,
-    invite,
     leave_workspace,
     list_invitations,
     list_members,
     remove_member,
-    resend_invitation,
     show_invitation,
     transfer_ownership,
-    withdraw_invitation,
 )
 from farebox.base.errors import Problem
 from farebox.console.names import called
@@ -34,12 +31,11 @@ from farebox.storage.pool import connected
 from farebox.web.pages import Templates
 
 ROLE_WORDS: Final = {
-    Role.ADMIN: "Admin: everything but handing the workspace on",
+    Role.ADMIN: "Admin: everything but the transfer of ownership",
     Role.DEVELOPER: "Developer: makes and changes keys",
     Role.BILLING: "Billing: requests, wallets and money",
-    Role.VIEWER: "Viewer: looks at everything but the record of events",
+    Role.VIEWER: "Viewer: looks and changes nothing",
 }
-_OPT: Final = {"verb": Verb.MEMBERS_MANAGE, "back": "/console/{workspace}/members"}
 _MEMBERS: Final = "/console/{workspace:str}/members"
 
 
@@ -54,68 +50,7 @@ async def show_members(
 ) -> Response[Any]:
     """Who belongs here, and who is invited."""
     del workspace
-    return await _members(access, caller, templates, done=done_of(done))
-
-
-@get(f"{_MEMBERS}/invite", opt={"verb": Verb.MEMBERS_MANAGE})
-async def show_invite(
-    access: TheAccess, caller: TheCaller, templates: TheTemplates, *, workspace: FromPath[str]
-) -> Response[Any]:
-    """The form of an invitation."""
-    del workspace
-    return await _invite(access, caller, templates)
-
-
-@post(
-    f"{_MEMBERS}/invite",
-    opt={"verb": Verb.MEMBERS_MANAGE, "back": "/console/{workspace}/members/invite"},
-    status_code=303,
-)
-async def send_invitation(
-    request: AnyRequest, access: TheAccess, caller: TheCaller, templates: TheTemplates, *, workspace: FromPath[str]
-) -> Response[Any]:
-    """Sent, and back to the members."""
-    form = await form_of(request)
-    email, role = form.text("email"), form.text("role")
-    try:
-        await invite(access, caller, email, role)
-    except Problem as problem:
-        return await _invite(access, caller, templates, problem=problem, email=email, role=role)
-    return see_other(f"/console/{workspace}/members?done=invited")
-
-
-@post("/console/{workspace:str}/invitations/{invitation_id:str}/resend", opt=_OPT, status_code=303)
-async def resend(
-    access: TheAccess,
-    caller: TheCaller,
-    templates: TheTemplates,
-    *,
-    workspace: FromPath[str],
-    invitation_id: FromPath[str],
-) -> Response[Any]:
-    """Sent once more with a new link."""
-    try:
-        await resend_invitation(access, caller, invitation_id)
-    except Problem as problem:
-        return await _members(access, caller, templates, problem=problem)
-    return see_other(f"/console/{workspace}/members?done=resent")
-
-
-@post("/console/{workspace:str}/invitations/{invitation_id:str}/withdraw", opt=_OPT, status_code=303)
-async def withdraw(
-    access: TheAccess,
-    caller: TheCaller,
-    templates: TheTemplates,
-    *,
-    workspace: FromPath[str],
-    invitation_id: FromPath[str],
-) -> Response[Any]:
-    """Its link is void."""
-    try:
-        await withdraw_invitation(access, caller, invitation_id)
-    except Problem as problem:
-        return await _members(access, caller, templates, problem=problem)
-    return see_other(f"/console/{workspace}/members?done=withdrawn")
+    return await members_page(access, caller, templates, done=done_of(done))
 
 
 @get(f"{_MEMBERS}/leave", opt={"verb": Verb.WORKSPACE_READ, "fresh": True})
@@ -235,9 +170,10 @@ async def remove(
     return see_other(f"/console/{workspace}/members?done=removed")
 
 
-async def _members(
+async def members_page(
     access: Access, caller: Caller, templates: Templates, *, problem: Problem | None = None, done: str = ""
 ) -> Response[Any]:
+    """Who belongs here, and who is invited; `problem`: why a button on it did nothing."""
     place = await place_of(access, caller)
     return show_page(
         templates,
@@ -253,28 +189,6 @@ async def _members(
         outranked=[role for role in Role if outranks(place.role, role)],
         show_person=show_person,
         show_invitation=show_invitation,
-    )
-
-
-async def _invite(
-    access: Access,
-    caller: Caller,
-    templates: Templates,
-    *,
-    problem: Problem | None = None,
-    email: str = "",
-    role: str = Role.DEVELOPER,
-) -> Response[Any]:
-    return show_page(
-        templates,
-        "invite.html",
-        problem=problem,
-        place=await place_of(access, caller),
-        session=caller.session,
-        here="/members",
-        email=email,
-        role=role,
-        roles=list(ROLE_WORDS.items()),
     )
 
 
@@ -341,10 +255,6 @@ async def _keys_by(access: Access, caller: Caller, person_id: int) -> list[MadeK
 
 ROUTES: tuple[HTTPRouteHandler, ...] = (
     show_members,
-    show_invite,
-    send_invitation,
-    resend,
-    withdraw,
     show_leave,
     leave,
     show_transfer,
