@@ -13,8 +13,8 @@ _OK: Final = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: 
 
 @dataclass(frozen=True)
 class BadServers:
-    """Addresses: nobody there, no answer, no JSON, no end, an answer that is neither yes nor no, an error, a redirect
-    to another server."""
+    """Addresses: nobody there, no answer, no JSON, fifty megabytes before the answer, an answer that is neither yes nor
+    no, an error."""
 
     down: str
     hangs: str
@@ -22,7 +22,6 @@ class BadServers:
     huge: str
     odd: str
     refuses: str
-    redirects: str
 
 
 @contextlib.asynccontextmanager
@@ -34,17 +33,24 @@ async def serve_badly() -> AsyncIterator[BadServers]:
             url = await stack.enter_async_context(_server(pieces))
             return f"{url}/{SECRET}"
 
-        megabyte = b'{"jsonrpc":"2.0","id":1,"result":"0x' + b"0" * 1_000_000
-        moved = b"HTTP/1.1 307 Moved\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+        # What these say would do for the number of chain 1, and the last but one for a yes.
+        padding = b" " * 1_000_000
         yield BadServers(
             down=f"http://127.0.0.1:{_unused_port()}/{SECRET}",
             hangs=await serve(),
             garbage=await serve(_OK, b"<html>busy</html>"),
-            huge=await serve(_OK, *[megabyte] * 50),
-            odd=await serve(_OK, b'{"jsonrpc":"2.0","id":1,"result":"0x"}'),
+            huge=await serve(_OK, *[padding] * 50, b'{"jsonrpc":"2.0","id":1,"result":"0x01"}'),
+            odd=await serve(_OK, b'{"jsonrpc":"2.0","id":1,"result":"0x1"}'),
             refuses=await serve(_OK, b'{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"quota"}}'),
-            redirects=await serve(moved),
         )
+
+
+@contextlib.asynccontextmanager
+async def redirecting_to(url: str) -> AsyncIterator[str]:
+    """A server that sends everybody on."""
+    moved = f"HTTP/1.1 307 Moved\r\nlocation: {url}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    async with _server((moved.encode(),)) as running:
+        yield f"{running}/{SECRET}"
 
 
 @contextlib.asynccontextmanager

@@ -11,7 +11,7 @@ from farebox.base.errors import Problem
 from farebox.identity.people.contracts import RpcContracts
 from farebox.identity.people.ethereum import MAX_SIGNATURE_BYTES, message_digest
 from tests.chain.anvil import VALIDATOR, Chain, call_data, compiled, word_of
-from tests.wallets.bad_servers import SECRET, BadServers
+from tests.wallets.bad_servers import SECRET, BadServers, redirecting_to
 from tests.wallets.signer import Signer, high_s, wrapped
 
 DIGEST = message_digest("a text")
@@ -110,12 +110,24 @@ async def test_a_broken_wrap_is_refused_without_a_question(chain: Chain, contrac
         assert not await contracts.is_valid(chain.chain_id, Signer().address, DIGEST, signature)
 
 
-@pytest.mark.parametrize("name", ["down", "hangs", "garbage", "huge", "odd", "refuses", "redirects"])
+@pytest.mark.parametrize("name", ["down", "hangs", "garbage", "huge", "odd", "refuses"])
 async def test_a_server_that_is_of_no_use_makes_nothing_invalid(name: str, bad: BadServers) -> None:
-    contracts = RpcContracts({7: getattr(bad, name)}, {7: 0.3 if name == "hangs" else 10.0})
+    contracts = RpcContracts({1: getattr(bad, name)}, {1: 0.3 if name == "hangs" else 10.0})
     with structlog.testing.capture_logs() as logged, pytest.raises(Problem) as refused:
-        await contracts.is_valid(7, Signer().address, DIGEST, b"")
+        await contracts.is_valid(1, Signer().address, DIGEST, b"")
     await contracts.close()
+    assert refused.value.code == "chain_unavailable"
+    _knows_no_secret(refused.value, logged)
+
+
+async def test_a_server_is_asked_where_the_operator_said_and_nowhere_else(chain: Chain) -> None:
+    owner = Signer()
+    wallet = chain.deploy("OwnedWallet", word_of(owner.address))
+    async with redirecting_to(chain.url) as elsewhere:
+        contracts = RpcContracts({chain.chain_id: elsewhere}, {chain.chain_id: 10.0})
+        with structlog.testing.capture_logs() as logged, pytest.raises(Problem) as refused:
+            await contracts.is_valid(chain.chain_id, wallet, DIGEST, owner.sign_digest(DIGEST))
+        await contracts.close()
     assert refused.value.code == "chain_unavailable"
     _knows_no_secret(refused.value, logged)
 
