@@ -171,6 +171,16 @@ async def test_what_waits_is_sent_before_the_end() -> None:
     assert len(mailbox.messages) == 10
 
 
+async def test_a_letter_that_waited_too_long_is_given_up() -> None:
+    """Its code is void by then."""
+    mailbox = Mailbox()
+    with mail_server(mailbox) as mail:
+        async with sending(mail, max_wait_seconds=-1.0) as mailing:
+            mailing.take(LETTER)
+            await until(lambda: "too long" in mailing.state.failure)
+    assert not mailbox.messages
+
+
 @pytest.mark.parametrize(
     ("to", "subject"),
     [

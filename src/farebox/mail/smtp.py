@@ -11,7 +11,7 @@ import aiosmtplib
 
 from farebox.base.limits import Mail
 from farebox.mail.letter import Letter, MailState
-from farebox.mail.waiting import CannotSend, Mailing
+from farebox.mail.waiting import MAX_WAIT_SECONDS, CannotSend, Mailing
 
 # At once: a recipient's server that is slow keeps few others waiting, and no mail server takes this for an attack.
 SENDERS: Final = 4
@@ -31,9 +31,10 @@ class SmtpMailing(Mailing):
         *,
         tls: ssl.SSLContext | None = None,
         pauses_seconds: tuple[float, ...] = PAUSES_SECONDS,
+        max_wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
         """`tls` None: the certificates that this machine trusts."""
-        super().__init__(senders=SENDERS)
+        super().__init__(senders=SENDERS, max_wait_seconds=max_wait_seconds)
         self._mail = mail
         self._password = password
         self._tls = tls

@@ -1,6 +1,7 @@
 """Letters that wait for being sent, and those who send them: what SMTP and the demo have in common."""
 
 import asyncio
+import time
 from abc import ABC, abstractmethod
 from typing import Final
 
@@ -11,6 +12,8 @@ from farebox.mail.letter import Letter, MailState, Postman, domain_of, require_p
 
 # A minute of a busy day. More wait only where nothing is sent at all, and then a refusal tells more than waiting.
 MAX_WAITING: Final = 1_000
+# A letter that waited so long is given up: its code is void, and its reader has asked again or given up, too.
+MAX_WAIT_SECONDS: Final = 600.0
 # On the way down: long enough for what waits where the server answers, short enough for whoever restarts.
 STOP_SECONDS: Final = 5.0
 
@@ -31,9 +34,10 @@ class Mailing(ABC):
 
     works = True
 
-    def __init__(self, *, senders: int) -> None:
+    def __init__(self, *, senders: int, max_wait_seconds: float = MAX_WAIT_SECONDS) -> None:
         self._senders = senders
-        self._waiting: asyncio.Queue[Letter] = asyncio.Queue(MAX_WAITING)
+        self._max_wait_seconds = max_wait_seconds
+        self._waiting: asyncio.Queue[tuple[Letter, float]] = asyncio.Queue(MAX_WAITING)
         self._working: list[asyncio.Task[None]] = []
         self._failure = ""
 
@@ -61,7 +65,7 @@ class Mailing(ABC):
         subject that is more than one line."""
         require_plain(letter)
         self.check()
-        self._waiting.put_nowait(letter)
+        self._waiting.put_nowait((letter, time.monotonic()))
 
     def start(self) -> None:
         """Begin sending in the running event loop."""
@@ -80,8 +84,10 @@ class Mailing(ABC):
 
     async def _send(self) -> None:
         while True:
-            letter = await self._waiting.get()
+            letter, taken_at = await self._waiting.get()
             try:
+                if time.monotonic() - taken_at > self._max_wait_seconds:
+                    raise CannotSend("it waited too long", is_final=True)
                 await self.deliver(letter)
                 self._failure = ""
             except CannotSend as error:
