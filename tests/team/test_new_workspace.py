@@ -37,10 +37,10 @@ async def _promotions(town: Town, workspace_id: int) -> list[int]:
 async def test_whoever_makes_it_owns_it_with_limits_and_a_welcome(town: Town) -> None:
     anna = await town.person("Anna")
     workspace_id = await _made(anna)
-    limits = (await anna.in_workspace(workspace_id, "GET", "/api/limits")).json["workspace"]["limits"]
+    limits = (await anna.in_workspace(workspace_id, "GET", "/api/limits")).json["data"]
     assert {(limit["unit"], limit["span"], limit["limit"]) for limit in limits} == {
         ("requests", "day", 100),
-        ("usd", "month", "5"),
+        ("usd", "month", "5.00"),
     }
     assert await _promotions(town, workspace_id) == [_WELCOME_NANOS]
     assert [each["role"] for each in (await anna.browser.get("/api/workspaces"))["data"]] == ["owner"]
@@ -93,7 +93,7 @@ async def test_a_workspace_whose_ledger_was_away_is_made_and_finished_later(town
         )
         assert await finish_unopened(access) == 1
         assert await _promotions(town, made.workspace_id) == [_WELCOME_NANOS]
-        limits = (await anna.in_workspace(made.workspace_id, "GET", "/api/limits")).json["workspace"]["limits"]
+        limits = (await anna.in_workspace(made.workspace_id, "GET", "/api/limits")).json["data"]
         assert len(limits) == 2
         assert await town.gateway.rows("SELECT workspace_id FROM unopened_workspace") == []
 
