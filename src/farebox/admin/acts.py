@@ -34,7 +34,7 @@ async def show_credit(
 ) -> Response[Any]:
     """The form. It carries the id of what it will do, so that it does it once."""
     typed = {"amount_usd": "", "reason": "", "command_id": str(uuid7(access.clock()))}
-    return await _of(access, operator, templates, workspace_id, "credit.html", typed=typed)
+    return await _of(access, operator, templates, workspace_id, page="credit.html", typed=typed)
 
 
 @post(f"{_PATH}/credit", opt={"verb": PlatformVerb.CREDIT, "back": f"{_SHEET}/credit"}, status_code=303)
@@ -60,7 +60,7 @@ async def credit(
     except Problem as problem:
         typed = form.typed("amount_usd", "reason", "command_id")
         told = _once(problem)
-        return await _of(access, operator, templates, workspace_id, "credit.html", problem=told, typed=typed)
+        return await _of(access, operator, templates, workspace_id, page="credit.html", problem=told, typed=typed)
     return back_to(_SHEET.format(workspace_id=workspace_id), "credited")
 
 
@@ -69,7 +69,7 @@ async def show_limits(
     access: TheAccess, operator: TheOperator, templates: TheTemplates, *, workspace_id: FromPath[str]
 ) -> Response[Any]:
     """The limits as they are, to be changed."""
-    return await _of(access, operator, templates, workspace_id, "limits.html", typed=None)
+    return await _of(access, operator, templates, workspace_id, page="limits.html", typed=None)
 
 
 @post(f"{_PATH}/limits", opt={"verb": PlatformVerb.LIMITS_CHANGE, "back": f"{_SHEET}/limits"}, status_code=303)
@@ -91,7 +91,7 @@ async def set_limits(
             await operate.limit_holder(access, operator, LimitHolder(number), changes)
     except Problem as problem:
         typed = form.typed(*FIELDS)
-        return await _of(access, operator, templates, workspace_id, "limits.html", problem=problem, typed=typed)
+        return await _of(access, operator, templates, workspace_id, page="limits.html", problem=problem, typed=typed)
     return back_to(_SHEET.format(workspace_id=workspace_id), "limits" if changes else "unchanged")
 
 
@@ -100,7 +100,7 @@ async def show_freeze(
     access: TheAccess, operator: TheOperator, templates: TheTemplates, *, workspace_id: FromPath[str]
 ) -> Response[Any]:
     """What freezing does, or unfreezing a frozen one; asks why."""
-    return await _of(access, operator, templates, workspace_id, "freeze.html", typed={"reason": ""})
+    return await _of(access, operator, templates, workspace_id, page="freeze.html", typed={"reason": ""})
 
 
 @post(f"{_PATH}/freeze", opt={"verb": PlatformVerb.FREEZE, "back": f"{_SHEET}/freeze"}, status_code=303)
@@ -119,7 +119,7 @@ async def freeze(
         await operate.freeze_workspace(access, operator, number, reason=form.text("reason"))
     except Problem as problem:
         typed = form.typed("reason")
-        return await _of(access, operator, templates, workspace_id, "freeze.html", problem=problem, typed=typed)
+        return await _of(access, operator, templates, workspace_id, page="freeze.html", problem=problem, typed=typed)
     return back_to(_SHEET.format(workspace_id=workspace_id), "frozen")
 
 
@@ -139,7 +139,7 @@ async def unfreeze(
         await operate.unfreeze_workspace(access, operator, number, reason=form.text("reason"))
     except Problem as problem:
         typed = form.typed("reason")
-        return await _of(access, operator, templates, workspace_id, "freeze.html", problem=problem, typed=typed)
+        return await _of(access, operator, templates, workspace_id, page="freeze.html", problem=problem, typed=typed)
     return back_to(_SHEET.format(workspace_id=workspace_id), "unfrozen")
 
 
@@ -148,8 +148,8 @@ async def _of(
     operator: Operator,
     templates: Templates,
     workspace_id: str,
-    page: str,
     *,
+    page: str,
     typed: dict[str, str] | None,
     problem: Problem | None = None,
 ) -> Response[Any]:

@@ -85,7 +85,7 @@ async def take(
     try:
         await platform_roles.take_role(access, operator, person_id)
     except Problem as problem:
-        return await _take_form(access, operator, templates, person_id, problem)
+        return await _take_form(access, operator, templates, person_id, problem=problem)
     return back_to(_LIST, "taken")
 
 
@@ -97,7 +97,7 @@ def _grant_form(
 
 
 async def _take_form(
-    access: Access, operator: Operator, templates: Templates, person_id: str, problem: Problem | None = None
+    access: Access, operator: Operator, templates: Templates, person_id: str, *, problem: Problem | None = None
 ) -> Response[Any]:
     holders = await platform_roles.list_roles(access)
     holder = next((each for each in holders if show_person(each.person_id) == person_id), None)
