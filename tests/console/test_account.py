@@ -187,6 +187,17 @@ async def test_who_has_a_second_factor_is_offered_nothing_less(town: Town) -> No
     assert not page.all("form", action="/step-up/email")
 
 
+async def test_who_signed_in_without_a_second_factor_is_offered_a_passkey_for_a_while(town: Town) -> None:
+    anna, ben = await town.person(), await town.person()
+    for resident in (anna, ben):
+        offered = (await open_page(resident.browser, "/console/new")).all("a", href="/account#passkeys")
+        assert len(offered) == 1
+    await _link_passkey_row(town, anna)
+    await town.run("UPDATE person_session SET created_at = created_at - 3600000000 WHERE person_id = %s", ben.person_id)
+    for resident in (anna, ben):
+        assert not (await open_page(resident.browser, "/console/new")).all("a", href="/account#passkeys")
+
+
 async def test_pages_of_an_account_are_for_whoever_is_signed_in(browser: Browser) -> None:
     for path in ("/account", "/step-up", "/sign-in/second-factor"):
         answer = await browser.request("GET", path)
