@@ -1,0 +1,54 @@
+"""The record of a workspace: read by who may, page by page, and about nothing else."""
+
+from farebox.identity.roles import Role
+from tests.people.town import Town
+
+
+async def test_pages_hold_every_event_once_newest_first(town: Town) -> None:
+    owner = await town.person()
+    workspace_id = await town.workspace(owner=owner)
+    for number in range(7):
+        await owner.in_workspace(workspace_id, "PATCH", "/api/workspace", {"name": f"Name {number}"})
+    seen, cursor = [], ""
+    while True:
+        page = (await owner.in_workspace(workspace_id, "GET", f"/api/events?limit=3{cursor}")).json
+        seen += [event["detail"]["name"] for event in page["data"]]
+        assert page["has_more"] == (page["next_cursor"] is not None)
+        if not page["has_more"]:
+            break
+        # What happens meanwhile shifts nothing.
+        await owner.in_workspace(workspace_id, "PATCH", "/api/workspace", {"name": f"Meanwhile {len(seen)}"})
+        cursor = f"&cursor={page['next_cursor']}"
+    assert seen == [f"Name {number}" for number in reversed(range(7))]
+
+
+async def test_an_event_says_who_did_what_and_from_where(town: Town) -> None:
+    owner, viewer = await town.person(), await town.person()
+    workspace_id = await town.workspace(owner=owner, viewer=viewer)
+    await owner.in_workspace(workspace_id, "PATCH", f"/api/members/{viewer.shown}", {"role": "admin"})
+    await owner.in_workspace(workspace_id, "PATCH", "/api/workspace", {"name": "Better"})
+    (event,) = (await owner.in_workspace(workspace_id, "GET", "/api/events?action=member.role")).json["data"]
+    assert (event["actor"], event["about"], event["subject"]) == (owner.shown, viewer.shown, viewer.shown)
+    assert event["detail"] == {"former": "viewer", "role": "admin"}
+    assert event["address"] == owner.browser.address
+    assert event["meaning"] == "a member got another role"
+
+
+async def test_only_owners_and_admins_read_it_and_only_their_own(town: Town) -> None:
+    owner, other = await town.person(), await town.person()
+    workspace_id, foreign_id = await town.workspace(owner=owner), await town.workspace(owner=other)
+    await owner.in_workspace(workspace_id, "PATCH", "/api/workspace", {"name": "Mine"})
+    assert (await other.in_workspace(workspace_id, "GET", "/api/events")).status == 404
+    assert (await other.in_workspace(foreign_id, "GET", "/api/events")).json["data"] == []
+    for role in (Role.DEVELOPER, Role.BILLING, Role.VIEWER):
+        member = await town.person()
+        await town.join(workspace_id, member, role)
+        assert (await member.in_workspace(workspace_id, "GET", "/api/events")).status == 403
+
+
+async def test_a_parameter_that_cannot_be_meant_is_refused(town: Town) -> None:
+    owner = await town.person()
+    workspace_id = await town.workspace(owner=owner)
+    for query in ("action=member.eaten", "cursor=nonsense", "limit=0", "limit=501", "actor=me"):
+        refused = await owner.in_workspace(workspace_id, "GET", f"/api/events?{query}")
+        assert (refused.status, refused.code) == (400, "invalid_request"), query
