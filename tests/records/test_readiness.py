@@ -2,7 +2,8 @@ import pytest
 
 from farebox.catalog.model import Catalog
 from farebox.catalog.toml_file import parse_catalog
-from farebox.records.readiness import ReadinessItem, readiness
+from farebox.mail.letter import MailState
+from farebox.records.readiness import ReadinessItem, SignInState, readiness
 from tests.records.test_receipt import CATALOG
 
 BLOCKED = ReadinessItem(capability="p_availability", title="P", state="third_party_blocked", detail="Waits.")
@@ -109,3 +110,22 @@ def test_a_provider_without_a_live_route_is_not_live() -> None:
     alone = CATALOG[: CATALOG.index("[routes")]
     item = readiness(_catalog(alone), {"p": "ready"}, [], database_ok=True)[1]
     assert (item.state, item.detail) == ("operator_action_needed", "None of its models is switched on.")
+
+
+@pytest.mark.parametrize(
+    ("sign_in", "state", "fix"),
+    [
+        (SignInState(has_site=True, mail=MailState("smtp")), "live", ""),
+        (SignInState(has_site=True, mail=MailState("demo")), "live", ""),
+        (SignInState(has_site=True, mail=MailState("none")), "operator_action_needed", "[mail]"),
+        (SignInState(has_site=False, mail=MailState("smtp")), "operator_action_needed", "server.public_url"),
+        (SignInState(has_site=True, mail=MailState("smtp", "it says 554")), "operator_action_needed", "554"),
+    ],
+)
+def test_signing_in_by_email_needs_an_address_and_a_mail_server_that_works(
+    sign_in: SignInState, state: str, fix: str
+) -> None:
+    items = readiness(_catalog(), {}, [], database_ok=True, sign_in=sign_in)
+    item = next(item for item in items if item.capability == "email_sign_in")
+    assert item.state == state
+    assert fix in item.fix and "554" not in item.detail
