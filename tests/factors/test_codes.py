@@ -246,3 +246,6 @@ async def test_without_a_secrets_key_codes_are_off_and_it_says_why(
         assert (answer.status, answer.code) == (503, "sign_in_unavailable")
         assert "FAREBOX_SECRETS_KEY" in answer.json["error"]["message"]
         assert (await anna.link()).status == 200, "passkeys need none"
+        setup = await anna.get("/api/setup")
+    states = {item["capability"]: item["state"] for item in setup["readiness"]}
+    assert states["authenticator_apps"] == "operator_action_needed"
