@@ -210,7 +210,6 @@ async def test_pages_of_an_account_are_for_whoever_is_signed_in(browser: Browser
 async def _link_passkey_row(town: Town, resident: Resident) -> None:
     await town.run(
         "INSERT INTO passkey (passkey_id, person_id, credential_id, public_key, sign_count, is_backed_up, name,"
-        " linked_at) VALUES (%s, %s, '\\x01', '\\x01', 0, false, 'Phone', 1)",
-        resident.person_id,
-        resident.person_id,
+        " linked_at) VALUES (%s, %s, int8send(%s), int8send(%s), 0, false, 'Phone', 1)",
+        *(4 * [resident.person_id]),
     )
