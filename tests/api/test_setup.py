@@ -1,5 +1,6 @@
 import json
 
+from farebox.api.app import ROUTES
 from farebox.base.errors import CATALOGUE
 from farebox.routing.wishes import POLICY_FIELDS
 from tests.api.shop import ENVIRONMENT, Shop
@@ -66,9 +67,11 @@ async def test_openapi_describes_every_route_with_real_schemas_and_no_foreign_sc
     paths |= {"/api/keys", "/api/keys/{key_id}", "/api/keys/usage"}
     paths |= {f"/api/operator/workspaces/{{workspace_id}}/{what}" for what in ("limits", "policy")}
     paths |= {"/api/operator/routes"}
-    assert set(document["paths"]) == paths | {"/healthz", "/readyz"}
+    assert paths | {"/healthz", "/readyz"} <= set(document["paths"])
+    there = {path for one in ROUTES if one.include_in_schema is not False for path in one.paths}
+    assert set(document["paths"]) == {path.replace(":str}", "}") for path in there}
     usage = document["paths"]["/api/usage"]["get"]
-    assert {item["name"] for item in usage["parameters"]} == {
+    assert {item["name"] for item in usage["parameters"] if item["in"] == "query"} == {
         "model", "key", "status", "streamed", "from", "to", "cursor", "limit", "format",
     }  # fmt: skip
     for path, fields in (("/api/keys/{key_id}/policy", POLICY_FIELDS), ("/api/keys/{key_id}/limits", SPANS)):
