@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import psycopg
 import pytest
 
 from farebox.storage.home import Home
@@ -118,3 +119,27 @@ def test_what_cannot_be_is_said_in_two_lines(
 def test_an_overlap_beyond_its_bounds_is_refused(home: Home, database: dict[str, str]) -> None:
     made = farebox_json(home, "key", "create", "acme", **database)["key"]["key_id"]
     assert "0 to 30 days" in refused(farebox(home, "key", "roll", made, "--overlap", "31d", **database))[0]
+
+
+def test_each_act_stands_in_the_record(home: Home, database: dict[str, str]) -> None:
+    def asks(*words: str) -> Any:
+        return farebox_json(home, "key", *words, **database)
+
+    first = asks("create", "acme", "--name", "ci")
+    key_id = first["key"]["key_id"]
+    asks("update", key_id, "--name", "ci 2", "--project", "Atlas")
+    second = asks("roll", key_id)["key"]["key_id"]
+    asks("revoke", second)
+    asks("revoke", second)  # changes nothing
+    with psycopg.connect(database["DATABASE_URL"]) as connection:
+        rows = connection.execute(
+            "SELECT actor, action, subject, detail FROM audit_event WHERE action LIKE 'key.%' ORDER BY event_id"
+        ).fetchall()
+    assert [row[:3] for row in rows] == [
+        ("operator", "key.created", key_id),
+        ("operator", "key.changed", key_id),
+        ("operator", "key.rolled", key_id),
+        ("operator", "key.revoked", second),
+    ]
+    assert rows[1][3] == {"changed": "name, project"} and rows[2][3]["successor"] == second
+    assert first["api_key"] not in str(rows)

@@ -5,8 +5,10 @@ import msgspec
 from farebox.base.clock import monotone_clock, rfc3339
 from farebox.base.errors import OperatorError
 from farebox.identity import store
+from farebox.identity.audit import Event
+from farebox.identity.audit import record as write_event
 from farebox.identity.checks import DEFAULT_OVERLAP_SECONDS, read_networks
-from farebox.identity.model import DEFAULT_SCOPES, SCOPES, KeyListing, Labels
+from farebox.identity.model import DEFAULT_SCOPES, OPERATOR, SCOPES, KeyListing, KeyRecord, Labels
 from farebox.ledger.limits import LimitHolder
 from farebox.wiring.arguments import WantedLimit
 from farebox.wiring.operate import LimitView, connected, opened_ledger, set_limits
@@ -86,7 +88,12 @@ async def create_key(dsn: str, name: str, wish: KeyWish, *, key_prefix: str) -> 
     async with opened_ledger(dsn) as ledger, connected(dsn) as connection:
         workspace = await store.find_workspace(connection, name)
         created_at = _now()
-        created = await store.create_key(connection, workspace, wanted, key_prefix=key_prefix, now_micros=created_at)
+        async with connection.transaction():
+            created = await store.create_key(
+                connection, workspace, wanted, key_prefix=key_prefix, now_micros=created_at
+            )
+            record = created.record
+            await _note(connection, "key.created", record, name=record.name, prefix=record.visible_prefix)
         holder = LimitHolder(workspace.workspace_id, created.record.key_id)
         limits = await set_limits(ledger, connection, holder, wish.limits)
     return NewKeyView(
@@ -101,10 +108,11 @@ async def update_key(dsn: str, text: str, change: store.KeyChange, *, key_prefix
     """Change a key, named by id, visible prefix or whole secret. Raises OperatorError."""
     if change == store.KeyChange():
         raise OperatorError("there is nothing to change", "`farebox key update --help` shows what can be")
-    async with connected(dsn) as connection:
+    async with connected(dsn) as connection, connection.transaction():
         record = (await store.find_any_key(connection, text, key_prefix=key_prefix)).record
         place = (record.workspace_id, record.key_id)
         updated = await store.update_key(connection, *place, change, now_micros=_now())
+        await _note(connection, "key.changed", record, changed=", ".join(_named(change)))
     return _view(_there(updated))
 
 
@@ -112,7 +120,7 @@ async def roll_key(
     dsn: str, text: str, *, key_prefix: str, overlap_seconds: int = DEFAULT_OVERLAP_SECONDS
 ) -> RolledKeyView:
     """A new secret in the place of a key, which works on for the overlap. Raises OperatorError."""
-    async with connected(dsn) as connection:
+    async with connected(dsn) as connection, connection.transaction():
         record = (await store.find_any_key(connection, text, key_prefix=key_prefix)).record
         now_micros = _now()
         rolled = await store.roll_key(
@@ -123,8 +131,10 @@ async def roll_key(
             now_micros=now_micros,
             overlap_seconds=overlap_seconds,
         )
-    if rolled is None:
-        raise _NO_KEY
+        if rolled is None:
+            raise _NO_KEY
+        new = rolled.created.record
+        await _note(connection, "key.rolled", record, successor=store.show_key(new.key_id), prefix=new.visible_prefix)
     return RolledKeyView(
         api_key=rolled.created.secret,
         workspace_id=store.show_workspace(record.workspace_id),
@@ -142,11 +152,27 @@ async def list_keys(dsn: str, name: str) -> list[KeyView]:
 
 async def revoke_key(dsn: str, text: str, *, key_prefix: str) -> KeyView:
     """Revoke by id, visible prefix or whole secret. Raises OperatorError."""
-    async with connected(dsn) as connection:
-        return _view(await store.revoke_key(connection, text, key_prefix=key_prefix, now_micros=_now()))
+    async with connected(dsn) as connection, connection.transaction():
+        former = await store.find_any_key(connection, text, key_prefix=key_prefix)
+        revoked = await store.revoke_key(connection, text, key_prefix=key_prefix, now_micros=_now())
+        if former.revoked_at is None:
+            await _note(connection, "key.revoked", former.record, name=former.record.name)
+        return _view(revoked)
 
 
 _NO_KEY = OperatorError("there is no such key", "list them with `farebox key list WORKSPACE`")
+
+
+async def _note(connection: store.Connection, action: str, key: KeyRecord, **detail: str) -> None:
+    """Write what was done from the terminal, for the record that members of the workspace can read."""
+    subject = store.show_key(key.key_id)
+    event = Event(action=action, actor=OPERATOR, workspace_id=key.workspace_id, subject=subject, detail=detail)
+    await write_event(connection, event, now_micros=_now())
+
+
+def _named(change: store.KeyChange) -> list[str]:
+    """The fields that a change names."""
+    return [name for name in change.__struct_fields__ if getattr(change, name) is not msgspec.UNSET]
 
 
 def _there(listing: KeyListing | None) -> KeyListing:
