@@ -103,7 +103,8 @@ def _handlers(templates: Templates) -> ExceptionHandlersMap:
         return shown(request, Problem(code, messages.get(code, "The request cannot be read.")))
 
     def on_any(request: AnyRequest, error: Exception) -> Response[Any]:
-        _log.error("page failed", path=request.url.path, exc_info=error)
+        # The route and not the address: that may be an invitation's, which lets its reader in.
+        _log.error("page failed", path=request.scope.get("path_template", ""), exc_info=error)
         return shown(request, Problem("internal_error", "Something went wrong here."))
 
     return {Problem: on_problem, DatabaseUnavailable: on_database, HTTPException: on_http, Exception: on_any}
