@@ -123,6 +123,8 @@ def test_what_is_done_to_a_workspace_from_the_terminal_is_recorded_once(home: Ho
         farebox_json(home, "workspace", "suspend", "acme")
     farebox_json(home, "workspace", "activate", "acme")
     farebox_json(home, "workspace", "limit", "set", "acme", "--per", "day", "--requests", "9")
+    farebox_json(home, "workspace", "policy", "set", "acme", "--region", "sg")
+    farebox_json(home, "workspace", "policy", "clear", "acme")
     rows = _rows(
         home,
         "SELECT action, actor, detail FROM audit_event WHERE workspace_id IS NOT NULL AND action <> 'workspace.created'"
@@ -133,5 +135,7 @@ def test_what_is_done_to_a_workspace_from_the_terminal_is_recorded_once(home: Ho
         ("workspace.frozen", "operator", {}),
         ("workspace.unfrozen", "operator", {}),
         ("workspace.limits", "operator", {"per": "day", "requests": 9, "usd": None}),
+        ("workspace.policy", "operator", {}),
+        ("workspace.policy", "operator", {}),
     ]
     assert workspace.startswith("ws_")

@@ -10,12 +10,13 @@ from farebox.base.errors import OperatorError, Problem
 from farebox.catalog.model import Catalog
 from farebox.catalog.policy import NO_RULE, Rule
 from farebox.identity import store
+from farebox.identity.audit import Event, record
 from farebox.identity.policies import StoredRules, UnreadableRule, read_rules, write_rule
 from farebox.ledger.limits import LimitHolder
 from farebox.routing.shown import RuleView, rule_view
 from farebox.routing.wishes import read_policy
 from farebox.wiring.catalogs import current_catalog
-from farebox.wiring.operate import connected, find_holder
+from farebox.wiring.operate import ACTOR, connected, find_holder
 
 # Lifts a field, as it lifts a limit.
 LIFTED: Final = "none"
@@ -45,7 +46,7 @@ async def set_policy(dsn: str, name: str, *, key: str | None, changes: Mapping[s
         holder = await find_holder(connection, name, key)
         stored = await _read(connection, holder)
         rule = _changed(stored.key if holder.key_id else stored.workspace, changes)
-        await write_rule(connection, holder.workspace_id, holder.key_id, rule=rule, now_micros=_now())
+        await _write(connection, holder, rule)
         return _view(holder, await _read(connection, holder), warnings=_strangers(catalog, rule))
 
 
@@ -53,7 +54,7 @@ async def clear_policy(dsn: str, name: str, *, key: str | None) -> PolicyView:
     """Lift a whole policy, also one that cannot be read. Raises OperatorError."""
     async with connected(dsn) as connection:
         holder = await find_holder(connection, name, key)
-        await write_rule(connection, holder.workspace_id, holder.key_id, rule=NO_RULE, now_micros=_now())
+        await _write(connection, holder, NO_RULE)
         return _view(holder, await _read(connection, holder))
 
 
@@ -75,6 +76,16 @@ def read_max_prices(texts: Iterable[str]) -> dict[str, str | None]:
             )
         prices[name] = None if amount == LIFTED else amount
     return prices
+
+
+async def _write(connection: store.Connection, holder: LimitHolder, rule: Rule) -> None:
+    workspace_id, key_id = holder
+    subject = store.show_key(key_id) if key_id else store.show_workspace(workspace_id)
+    event = Event(action="workspace.policy", actor=ACTOR, workspace_id=workspace_id, subject=subject)
+    now_micros = _now()
+    async with connection.transaction():
+        await write_rule(connection, workspace_id, key_id, rule=rule, now_micros=now_micros)
+        await record(connection, event, now_micros=now_micros)
 
 
 async def _read(connection: store.Connection, holder: LimitHolder) -> StoredRules:
