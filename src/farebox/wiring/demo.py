@@ -91,10 +91,9 @@ def demo(settings: Settings, *, report: Report, on_ready: Callable[[Demo], None]
         report("DATABASE_URL is set, but a demo uses its own embedded database")
     server = msgspec.structs.replace(settings.server, host=HOST, workers=1)
     settings = msgspec.structs.replace(settings, server=server, database_url=None)
-    settings = with_secrets_key(settings)
     with StopSignals.caught() as signals, contextlib.ExitStack() as resources:
         listener = resources.enter_context(bound(server.host, server.port))
-        settings = at_port_of(listener, settings)
+        settings = with_secrets_key(at_port_of(listener, settings))
         report("starting the sandbox, which plays the providers without a key")
         sandbox = resources.enter_context(_sandbox())
         database = resources.enter_context(ready_database(settings, role="supervisor", report=report))
