@@ -68,6 +68,10 @@ async def test_members_of_a_frozen_workspace_still_read(
     assert page.status == 200 and "suspended" in page.text
     events = (await anna.in_workspace(acme.workspace_id, "GET", "/api/events")).json["data"]
     assert [(event["action"], event["detail"]["reason"]) for event in events] == [("workspace.frozen", "Looked into")]
+    # Where the operator works is the operators' to know.
+    assert events[0]["address"] == "" and boss.browser.address not in page.text
+    seen = (await office.api(boss, "GET", f"/events?workspace={ws(acme)}")).json["data"]
+    assert seen[0]["address"] == boss.browser.address
 
 
 async def test_freezing_twice_is_recorded_once(office: Office, boss: Resident, acme: Customer) -> None:

@@ -1,4 +1,4 @@
-"""The record of security events, read page by page by operators."""
+"""The record of security events, read page by page: by operators whole, by members that of their workspace."""
 
 import msgspec
 
@@ -11,11 +11,15 @@ from farebox.storage.pool import connected
 
 
 class EventQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Which events: None is any. `workspace`: `ws_…`, `person`: `person_…`, `action`: a name of ACTIONS."""
+    """Which events: None is any. `workspace`: `ws_…`, `person`: `person_…`, `action`: a name of ACTIONS.
+
+    `for_members`: without the addresses of operators.
+    """
 
     workspace: str | None = None
     person: str | None = None
     action: str | None = None
+    for_members: bool = False
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +39,7 @@ async def events_of(access: Access, query: EventQuery, *, cursor: str | None, mo
         person_id=_number(query.person, "person", "person"),
         action=query.action,
         before=None if cursor is None else _place(cursor).before_id,
+        for_members=query.for_members,
     )
     async with connected(access.pool) as connection:
         found = await list_events(connection, wanted, most=most + 1)

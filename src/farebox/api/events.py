@@ -68,7 +68,8 @@ async def show_events(
     """Members, invitations, keys, policies, and what the operator did. Never a secret."""
     del action, cursor, limit
     query = Query(request, _PARAMETERS)
-    wanted = EventFilter(workspace_id=caller.workspace_id, action=query.choice("action", tuple(ACTIONS)))
+    action_asked = query.choice("action", tuple(ACTIONS))
+    wanted = EventFilter(workspace_id=caller.workspace_id, action=action_asked, for_members=True)
     return Response(await events_page(access, wanted, query))
 
 

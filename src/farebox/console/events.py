@@ -34,7 +34,7 @@ async def show_events(
     """The newest first."""
     del workspace
     place = await place_of(access, caller)
-    query = EventQuery(workspace=place.workspace_id, action=action or None)
+    query = EventQuery(workspace=place.workspace_id, action=action or None, for_members=True)
     page = await events_of(access, query, cursor=cursor or None, most=PAGE)
     return show_page(
         templates,

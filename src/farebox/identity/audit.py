@@ -106,12 +106,16 @@ class StoredEvent(msgspec.Struct, frozen=True):
 
 
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
-    """Whose events: of a workspace, of a person, or (both None) all. `before`: those older than this one."""
+    """Whose events: of a workspace, of a person, or (both None) all. `before`: those older than this one.
+
+    `for_members`: without the addresses of operators, which are not theirs to know.
+    """
 
     workspace_id: int | None = None
     person_id: int | None = None
     action: str | None = None
     before: UUID | None = None
+    for_members: bool = False
 
 
 def row_of(event: Event, *, now_micros: int) -> StoredEvent:

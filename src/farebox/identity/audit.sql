@@ -11,7 +11,13 @@ SELECT r.event_id, r.workspace_id, r.person_id, r.actor, r.action, r.subject, r.
        subject text, detail jsonb, address text, happened_at bigint);
 
 -- name: list_events
-SELECT event_id, workspace_id, person_id, actor, action, subject, detail, address, happened_at
+-- To members an address is shown where a key or one of them acted: where operators work is not theirs to know.
+SELECT event_id, workspace_id, person_id, actor, action, subject, detail,
+       CASE WHEN NOT %(for_members)s OR actor LIKE 'key\_%%'
+              OR EXISTS (SELECT FROM member m WHERE m.workspace_id = audit_event.workspace_id
+                                                AND m.person_id = audit_event.person_id)
+            THEN address ELSE '' END,
+       happened_at
   FROM audit_event
  WHERE (%(workspace_id)s::bigint IS NULL OR workspace_id = %(workspace_id)s)
    AND (%(person_id)s::bigint IS NULL OR person_id = %(person_id)s)
