@@ -2,7 +2,7 @@
 
 import re
 
-from farebox.api.app import _ROUTES
+from farebox.api.app import ROUTES
 from farebox.routing.estimate import SURFACES
 from farebox.routing.rules import Exclusion
 from farebox.routing.wishes import POLICY_FIELDS, WISHES
@@ -37,6 +37,6 @@ def test_every_surface_of_an_estimate_is_named() -> None:
 
 
 def test_every_address_of_policies_routes_and_limits_is_named() -> None:
-    paths = {path for route in _ROUTES for path in route.paths if "polic" in path or "route" in path or "limit" in path}
+    paths = {path for route in ROUTES for path in route.paths if "polic" in path or "route" in path or "limit" in path}
     named = [re.sub(r"\{\w+:str\}", "{id}", path) for path in paths | {"/api/estimate"}]
     assert not [path for path in named if path not in PAGE]
