@@ -171,6 +171,9 @@ async def _link(
         opened = await open_for(
             connection, access, session.person_id, method=Method.PASSKEY, visit=visit, session=session
         )
+        if opened.session.session_id != session.session_id:
+            # It was ended meanwhile: whoever was thrown out leaves no way in behind, and gets no other session.
+            raise Problem("not_signed_in", "This session has ended. Sign in again.", facts={"reason": "ended"})
         known = await emails_of(connection, session.person_id)
     tell(access, known, what="A passkey was added as a way to sign in")
     return opened

@@ -187,6 +187,9 @@ class _Answering:
         if purpose is Purpose.SIGN_IN:
             return await self._sign_in(connection, proof)
         own = _active(self._session)
+        # Before any row of theirs, as everybody does who changes how somebody signs in: else two could wait for each
+        # other, and one of them would be whoever shuts this session out.
+        await lock_person(connection, own.person_id)
         if purpose is Purpose.LINK:
             kept = await keep_open(connection, own)
             await self._link(connection, own, proof)
@@ -226,14 +229,13 @@ class _Answering:
         )
 
     async def _link(self, connection: Connection, own: Session, proof: WalletProof) -> None:
-        """A new way to sign in for who is signed in. One that is theirs already stays as it is."""
+        """A new way to sign in for who is signed in and locked. One that is theirs already stays as it is."""
         found = await wallets.wallet_of(connection, proof)
         if found is not None:
             if found.person_id == own.person_id:
                 return
             message = "This wallet signs in to another account. Unlink it there first, or use another one."
             raise Problem("conflict", message)
-        await lock_person(connection, own.person_id)
         if await wallets.count_wallets(connection, own.person_id) >= MAX_WALLETS:
             raise Problem("conflict", f"You have {MAX_WALLETS} wallets already; unlink one first.")
         await self._make_way(connection, own.person_id, proof)
@@ -245,7 +247,6 @@ class _Answering:
         found = await wallets.wallet_of(connection, proof)
         if found is None or found.person_id != own.person_id:
             raise sign_in_failed()
-        await lock_person(connection, own.person_id)
         await wallets.note_used(connection, found.wallet_id, now_micros=self._access.clock())
 
     def _may_answer(self, used: StoredChallenge) -> bool:
