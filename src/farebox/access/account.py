@@ -11,6 +11,7 @@ from farebox.access.step_up import keep_second_factor
 from farebox.base.errors import Problem
 from farebox.base.ids import IdError, read_short, show_short
 from farebox.identity.audit import Event, EventFilter, StoredEvent, list_events, record
+from farebox.identity.people.factors import forget_second_factor
 from farebox.identity.people.model import MAX_NAME_CHARS, Method, Person, Session, Visit
 from farebox.identity.people.sessions import end_session, end_sessions, list_sessions
 from farebox.identity.people.store import count_ways_in, emails_of, lock_person, read_person, rename_person
@@ -151,6 +152,7 @@ async def _unlink(access: Access, session: Session, way: Way, way_id: str, *, vi
         if await count_ways_in(connection, session.person_id) < 1:
             message = "This is your last way to sign in. Link another one before you unlink it."
             raise Problem("conflict", message)
+        await forget_second_factor(connection, session.person_id)
         await _record(connection, access, session, action=f"{way}.unlinked", visit=visit, subject=way_id)
     tell(access, known, what=f"A way to sign in, {'an' if way == 'email' else 'a'} {_CALLED[way]}, was unlinked")
 

@@ -20,7 +20,7 @@ from farebox.base.errors import Problem
 from farebox.identity.audit import Event, record
 from farebox.identity.people import recovery, totp
 from farebox.identity.people.attempts import Attempt, whence
-from farebox.identity.people.factors import end_lesser_sessions
+from farebox.identity.people.factors import end_lesser_sessions, forget_second_factor
 from farebox.identity.people.model import Method, OpenedSession, Session, Visit, show_person
 from farebox.identity.people.store import emails_of, lock_person
 from farebox.providers.secrets import CannotOpen
@@ -189,6 +189,7 @@ async def _turn_off(connection: Connection, access: Access, session: Session, *,
         await end_lesser_sessions(connection, session.person_id, but=session.session_id, now_micros=access.clock())
     await totp.end_totp(connection, session.person_id)
     await recovery.forget_codes(connection, session.person_id)
+    await forget_second_factor(connection, session.person_id)
     return stored.confirmed_at is not None
 
 

@@ -37,3 +37,9 @@ async def end_lesser_sessions(connection: Connection, person_id: int, *, but: in
     """End all sessions of a person that never gave a second factor, but one; returns how many."""
     wanted = {"person_id": person_id, "but": but, "now_micros": now_micros}
     return (await connection.execute(_QUERIES["end_lesser_sessions"], wanted)).rowcount
+
+
+async def forget_second_factor(connection: Connection, person_id: int) -> None:
+    """Call it after an authenticator app or a passkey was taken away, with the person locked: of somebody who has no
+    second factor any more no session has given one. Whoever gets a role for operators later sets one up first."""
+    await connection.execute(_QUERIES["forget_second_factor"], {"person_id": person_id})
