@@ -52,3 +52,21 @@ async def test_a_parameter_that_cannot_be_meant_is_refused(town: Town) -> None:
     for query in ("action=member.eaten", "cursor=nonsense", "limit=0", "limit=501", "actor=me"):
         refused = await owner.in_workspace(workspace_id, "GET", f"/api/events?{query}")
         assert (refused.status, refused.code) == (400, "invalid_request"), query
+
+
+async def test_nobody_learns_from_their_own_record_whence_others_work(town: Town) -> None:
+    """Theirs, and whence a stranger failed to sign in as them, they do."""
+    owner, viewer = await town.person(), await town.person()
+    workspace_id = await town.workspace(owner=owner, viewer=viewer)
+    await viewer.browser.patch("/api/me", {"name": "Vera"})
+    await owner.in_workspace(workspace_id, "DELETE", f"/api/members/{viewer.shown}")
+    await town.run(
+        "INSERT INTO audit_event (event_id, person_id, actor, action, subject, detail, address, happened_at)"
+        " VALUES (gen_random_uuid(), %s, 'nobody', 'sign_in.failed', '', '{}', '203.0.113.9', 1)",
+        viewer.person_id,
+    )
+    seen = {event["action"]: event["address"] for event in (await viewer.browser.get("/api/me/events"))["data"]}
+    assert seen["member.removed"] == ""
+    assert (seen["person.renamed"], seen["sign_in.failed"]) == (viewer.browser.address, "203.0.113.9")
+    page = await viewer.browser.request("GET", "/account")
+    assert viewer.browser.address in page.text and owner.browser.address not in page.text

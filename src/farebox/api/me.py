@@ -182,7 +182,8 @@ async def show_own_events(
     """Signing in and failing to, sessions, ways in and roles, and what one did oneself."""
     del action, cursor, limit
     query = Query(request, _PARAMETERS)
-    wanted = EventFilter(person_id=session.person_id, action=query.choice("action", tuple(ACTIONS)))
+    action_asked = query.choice("action", tuple(ACTIONS))
+    wanted = EventFilter(person_id=session.person_id, action=action_asked, for_person=True)
     return Response(await events_page(access, wanted, query))
 
 

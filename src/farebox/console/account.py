@@ -150,7 +150,8 @@ async def account_refused(
 async def _account(access: Access, session: Session, typed: dict[str, str]) -> dict[str, Any]:
     account = await read_account(access, session)
     async with connected(access.pool) as connection:
-        events = await list_events(connection, EventFilter(person_id=session.person_id), most=MAX_EVENTS)
+        wanted = EventFilter(person_id=session.person_id, for_person=True)
+        events = await list_events(connection, wanted, most=MAX_EVENTS)
     return {
         "account": account,
         "typed": {"name": account.person.name, "email": "", **typed},

@@ -12,7 +12,7 @@ import msgspec
 import psycopg
 from psycopg.types.json import Jsonb
 
-from farebox.base.ids import uuid7
+from farebox.base.ids import show_short, uuid7
 from farebox.storage.queries import load_queries
 
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
@@ -108,7 +108,8 @@ class StoredEvent(msgspec.Struct, frozen=True):
 class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Whose events: of a workspace, of a person, or (both None) all. `before`: those older than this one.
 
-    `for_members`: without the addresses of operators, which are not theirs to know.
+    `for_members`: without the addresses of operators, which are not theirs to know. `for_person`: read by that person,
+    so without the addresses of others who changed something about them.
     """
 
     workspace_id: int | None = None
@@ -116,6 +117,7 @@ class EventFilter(msgspec.Struct, frozen=True, kw_only=True):
     action: str | None = None
     before: UUID | None = None
     for_members: bool = False
+    for_person: bool = False
 
 
 def row_of(event: Event, *, now_micros: int) -> StoredEvent:
@@ -155,5 +157,7 @@ async def record(connection: Connection, event: Event, *, now_micros: int) -> No
 
 async def list_events(connection: Connection, wanted: EventFilter, *, most: int) -> list[StoredEvent]:
     """The newest first."""
-    cursor = await connection.execute(_QUERIES["list_events"], {**msgspec.structs.asdict(wanted), "most": most})
+    own = None if wanted.person_id is None else show_short("person", wanted.person_id)
+    parameters = {**msgspec.structs.asdict(wanted), "own": own, "nobody": NOBODY, "most": most}
+    cursor = await connection.execute(_QUERIES["list_events"], parameters)
     return [StoredEvent(*row) for row in await cursor.fetchall()]
