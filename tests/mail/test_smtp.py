@@ -118,7 +118,7 @@ async def test_what_a_server_refuses_for_good_is_tried_once(at: str) -> None:
 async def test_a_server_that_is_gone_is_told_of() -> None:
     async with sending(settings_of(free_port(), security="none")) as mailing:
         mailing.take(LETTER)
-        await until(lambda: "cannot be used" in mailing.state.failure)
+        await until(lambda: "cannot be reached" in mailing.state.failure)
 
 
 async def test_a_failure_is_told_of_until_a_letter_arrives() -> None:
@@ -150,6 +150,18 @@ async def test_a_server_that_hangs_holds_up_nobody() -> None:
             mailing.take(LETTER)
             await until(lambda: mailing.state.failure)
             assert "in time" in mailing.state.failure
+
+
+async def test_the_operator_reads_what_is_wrong_with_the_server() -> None:
+    """In words, not in names of Python's classes: nothing listens, it speaks no TLS, it offers no STARTTLS."""
+    with mail_server(Mailbox()) as mail:
+        for changes, words in (
+            ({"port": free_port()}, "cannot be reached"),
+            ({"security": "tls"}, "speaks no TLS there"),
+            ({"security": "starttls"}, "does not offer what"),
+        ):
+            with pytest.raises(CannotSend, match=words):
+                await SmtpMailing(msgspec.structs.replace(mail, **changes), None).greet()
 
 
 async def test_too_many_waiting_letters_are_refused() -> None:

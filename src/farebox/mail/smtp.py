@@ -115,10 +115,16 @@ def _cannot_send(error: Exception) -> CannotSend:
         return CannotSend(f"the mail server answers {error.code}", is_final=error.code >= _FIRST_PERMANENT)
     if isinstance(error, ssl.SSLCertVerificationError) or isinstance(error.__cause__, ssl.SSLCertVerificationError):
         return CannotSend("the mail server's certificate is not one for its name", is_final=True)
-    if isinstance(error, aiosmtplib.SMTPNotSupported):
-        return CannotSend("the mail server does not offer what [mail] asks for", is_final=True)
+    if isinstance(error, ssl.SSLError) or isinstance(error.__cause__, ssl.SSLError):
+        return CannotSend("the mail server speaks no TLS there: port and security of [mail] may not fit", is_final=True)
+    # Without a class of its own: a server that does not offer STARTTLS.
+    if isinstance(error, aiosmtplib.SMTPNotSupported) or type(error) is aiosmtplib.SMTPException:
+        return CannotSend("the mail server does not offer what [mail] asks for (STARTTLS, or to log in)", is_final=True)
     if isinstance(error, TimeoutError):
         return CannotSend("the mail server does not answer in time")
+    if isinstance(error, aiosmtplib.SMTPServerDisconnected | OSError):
+        hung_up = isinstance(error.__cause__ or error, aiosmtplib.SMTPServerDisconnected)
+        return CannotSend(f"the mail server {'hangs up' if hung_up else 'cannot be reached'}")
     return CannotSend(
         f"the mail server cannot be used ({type(error).__name__})", is_final=isinstance(error, ValueError)
     )
