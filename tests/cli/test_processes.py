@@ -48,10 +48,19 @@ cost = {{ input = "1", output = "1" }}
 """
 
 
+def test_a_gateway_for_other_machines_says_that_nobody_can_sign_in_yet(home: Home, config: str) -> None:
+    with running(home, "serve", "--config", config, "--host", "0.0.0.0", "--port", str(free_port())) as program:
+        assert "ready at http://" in program.line()
+        assert wait_for(lambda: "fix: set it to the address that people's browsers use" in program.errors.read_text())
+        assert "warning: nobody can sign in, because server.public_url is not set" in program.errors.read_text()
+        assert program.interrupt() == 0
+
+
 def test_serve_listens_with_several_workers_and_ctrl_c_leaves_nothing(home: Home, config: str) -> None:
     port = free_port()
     with running(home, "serve", "--config", config, "--port", str(port), "--workers", "2") as program:
         assert f"ready at http://127.0.0.1:{port}" in program.line()
+        assert program.line() == f"People sign in at http://localhost:{port}/sign-in\n"
         assert len(workers_of(home)) == 2
         assert ask(port, "GET", "/readyz")[0] == 200
         _slow_headers_are_cut(port)

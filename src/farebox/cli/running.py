@@ -26,6 +26,7 @@ from farebox.cli.show import (
 )
 from farebox.wiring import catalogs, operate, processes
 from farebox.wiring.arguments import read_moment
+from farebox.wiring.people import site_of
 from farebox.wiring.settings import MAX_WORKERS, Settings, load_settings, refuse_empty, refuse_weak_secrets
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def _show_demo(settings: Settings, ready: "Demo") -> None:
     sandboxed = ", ".join(ready.sandboxed) or "none"
     lines = [
         f"[bold]base URL[/]   {escape(ready.base_url)}",
-        f"[bold]console[/]    {escape(ready.console_url)}",
+        f"[bold]console[/]    {escape(ready.console_url)}: sign in with any e-mail address",
+        *_letters(settings, ready),
         f"[bold]key[/]        {escape(ready.api_key)}",
         f"[bold]workspace[/]  Demo ({escape(ready.workspace_id)}), ${escape(ready.available_usd)} available",
         "",
@@ -95,6 +97,13 @@ def _show_demo(settings: Settings, ready: "Demo") -> None:
     line("\nA paid call:\n")
     out.out(ready.curl(), highlight=False)
     line("\nCtrl-C stops it; the next start keeps the balance and makes a new key.")
+
+
+def _letters(settings: Settings, ready: "Demo") -> list[str]:
+    """Where the letters with the codes are, unless a mail server takes them."""
+    if settings.mail.host:
+        return []
+    return [f"[bold]letters[/]    here, and at {escape(ready.console_url)}demo/mailbox; none are sent"]
 
 
 @command
@@ -111,8 +120,19 @@ def serve(
     processes.serve(
         settings,
         report=progress,
-        on_ready=lambda address: line(f"{escape(settings.brand.name)} is ready at {escape(address)}"),
+        on_ready=lambda address: _show_gateway(settings, address),
     )
+
+
+def _show_gateway(settings: Settings, address: str) -> None:
+    line(f"{escape(settings.brand.name)} is ready at {escape(address)}")
+    server = settings.server
+    site = site_of(server.public_url, host=server.host, port=server.port)
+    if site is not None:
+        line(f"People sign in at {escape(site.url('/sign-in'))}")
+    elif server.port:
+        err.print("[yellow]warning:[/] nobody can sign in, because server.public_url is not set; API keys work")
+        err.print('[bold]fix:[/] set it to the address that people\'s browsers use, like "https://ai.example.com"')
 
 
 @command
