@@ -43,6 +43,13 @@ def _path(route: Route, workspace_id: int, thing: str) -> str:
     return re.sub(r"\{\w+:str\}", thing, path)
 
 
+def _parts(more: str, kind: str, value: bytes) -> bytes:
+    """A form in several parts: every field there is."""
+    heads = [f'--x\r\ncontent-disposition: form-data; name="{name}"{more}\r\n' for name in _field_names()]
+    parts = [f"{head}content-type: {kind}\r\n\r\n".encode() + value + b"\r\n" for head in heads]
+    return b"".join(parts) + b"--x--\r\n"
+
+
 async def _anna(town: Town) -> tuple[Resident, int]:
     anna = await town.person("Anna")
     return anna, await town.workspace(owner=anna)
@@ -85,6 +92,9 @@ async def test_what_is_no_form_is_refused(town: Town, route: Route) -> None:
             "multipart/form-data; boundary=x",
             b'--x\r\ncontent-disposition: form-data; name="name"\r\n\r\n1\r\n--x--\r\n',
         ),
+        ("multipart/form-data; boundary=x", _parts('; filename="f"', "text/plain", b"1")),
+        ("multipart/form-data; boundary=x", _parts("", "text/plain; charset=no-such", b"1")),
+        ("multipart/form-data; boundary=x", _parts("", "text/plain", b"\xff")),
         ("text/plain", b"name=x"),
     ):
         if route.path == "/sign-out":

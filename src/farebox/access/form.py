@@ -19,7 +19,7 @@ class Form:
 
     def __init__(self, fields: Mapping[str, list[str]]) -> None:
         """Values are as they were typed; blanks around them and signs that nobody can type go."""
-        self._fields = {name: [_clean(value) for value in values] for name, values in fields.items()}
+        self._fields = {name: [_clean(value) for value in values] for name, values in fields.items() if values}
 
     def __repr__(self) -> str:
         return f"Form({', '.join(sorted(self._fields))})"
@@ -42,8 +42,11 @@ class Form:
 
 
 async def form_of(request: Request[Any, Any, Any]) -> Form:
-    """The form in a request's body; files in it count as not sent."""
-    sent = await request.form()
+    """The form in a request's body; files in it count as not sent. Raises Problem(`invalid_request`)."""
+    try:
+        sent = await request.form()
+    except (LookupError, ValueError):  # parts in an encoding that there is not, or that they are not in
+        raise Problem("invalid_request", "The form cannot be read.") from None
     return Form({name: [value for value in sent.getall(name) if isinstance(value, str)] for name in sent})
 
 
