@@ -219,7 +219,7 @@ def test_a_second_run_keeps_the_money_and_replaces_the_key(home: Home) -> None:
     with running(home, "demo", "--port", str(port)) as program:
         told = program.lines_until("Ctrl-C stops it")
         assert "SANDBOX" in told and f"${left} available" in told
-        assert f"http://localhost:{port}/: sign in with any e-mail address" in told
+        assert f"http://localhost:{port}/ (sign in with any e-mail address)" in told
         assert f"http://localhost:{port}/demo/mailbox" in told
         assert ask(port, "GET", "/v1/models", key=first["api_key"])[0] == 401
         # The line that was printed, as it was printed.

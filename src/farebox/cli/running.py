@@ -82,7 +82,7 @@ def _show_demo(settings: Settings, ready: "Demo") -> None:
     sandboxed = ", ".join(ready.sandboxed) or "none"
     lines = [
         f"[bold]base URL[/]   {escape(ready.base_url)}",
-        f"[bold]console[/]    {escape(ready.console_url)}: sign in with any e-mail address",
+        f"[bold]console[/]    {escape(ready.console_url)} (sign in with any e-mail address)",
         *_letters(settings, ready),
         f"[bold]key[/]        {escape(ready.api_key)}",
         f"[bold]workspace[/]  Demo ({escape(ready.workspace_id)}), ${escape(ready.available_usd)} available",
