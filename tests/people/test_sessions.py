@@ -1,8 +1,13 @@
 """Sessions: their cookie, when they end, and who cannot use them."""
 
 import http.cookies
+import json
+from typing import Any
+
+import pytest
 
 from farebox.access.asking import COOKIE
+from farebox.storage.queries import load_queries
 from tests.gateway import RunningGateway
 from tests.people.browser import Browser
 from tests.people.clocks import TravellingClock
@@ -174,3 +179,29 @@ async def test_a_letter_that_was_on_its_way_lets_no_disabled_person_in(
             )
         assert (await fresh.answer_code(challenge_id, letter.code)).code == "sign_in_failed"
         assert not fresh.cookie
+
+
+@pytest.mark.parametrize("statement", ["end_oldest", "end_sessions", "list_sessions"])
+async def test_who_signs_in_for_the_thousandth_time_does_not_read_all_former_sessions(
+    gateway: RunningGateway, statement: str
+) -> None:
+    """They stay for ever, so what is done on the path of a request looks at the open ones alone."""
+    query = load_queries("farebox.identity.people", "sessions.sql")[statement]
+    wanted = {"person_id": 1, "most": 50, "now_micros": 1, "idle_since": 0, "by": "test", "but": 0}
+    async with gateway.connect() as connection, connection.transaction(force_rollback=True):
+        await connection.execute("INSERT INTO person (person_id, created_at) VALUES (1, 1)")
+        await connection.execute(
+            "INSERT INTO person_session (session_id, token_hash, person_id, state, methods, created_at, seen_at, "
+            "proved_at, expires_at, ended_at) "
+            "SELECT n, sha256(int8send(n)), 1, 'ended', '{}', n, n, n, n, n FROM generate_series(1, 5000) AS n"
+        )
+        await connection.execute("ANALYZE person_session")
+        explained = await connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query}".encode(), wanted)
+        row = await explained.fetchone()
+    assert row is not None
+    assert _skipped(row[0][0]["Plan"]) < 50, json.dumps(row[0], indent=1)
+
+
+def _skipped(plan: dict[str, Any]) -> int:
+    """How many rows were read for nothing."""
+    return int(plan.get("Rows Removed by Filter", 0)) + sum(_skipped(below) for below in plan.get("Plans", ()))
