@@ -42,7 +42,7 @@ _BEARER: Final = "bearer "
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A request, as far as it matters who sent it. `headers`: names in lower case; of doubles the last counts.
+    """A request, as far as it matters who sent it. `headers`: names in lower case; of doubles the first counts.
 
     `is_page`: pages are for people, so a key or the operator's token counts for nothing there.
     """

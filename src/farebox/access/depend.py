@@ -38,7 +38,7 @@ def asked_of(request: AnyRequest, *, is_page: bool = False) -> Asked:
     raw = list(request.scope["headers"])
     return Asked(
         method=request.method,
-        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in raw},
+        headers={name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(raw)},
         cookies=dict(request.cookies),
         raw_headers=raw,
         peer=None if request.client is None else request.client.host,
