@@ -149,6 +149,14 @@ async def test_a_letter_with_markup_is_text(browser: Browser, town: Town) -> Non
     assert not [element for element in page.all("a") if "evil" in element["href"]]
 
 
+async def test_an_invitation_that_is_over_says_what_to_do_about_it(browser: Browser) -> None:
+    answer = await browser.request("GET", f"/invitations/{'x' * 43}")
+    page = Page(answer)
+    assert (answer.status, page.one("h1").text) == (404, "This invitation is not good any more.")
+    assert "ask whoever invited you for a new one" in answer.text
+    assert "Check the address" not in answer.text
+
+
 async def test_where_letters_are_sent_there_is_no_mailbox(cluster: TestCluster) -> None:
     mail = Mail(host="127.0.0.1", port=9, sender="Farebox <no-reply@example.com>", security="none")
     async with serve_gateway(cluster, mail=mail) as sending, Browser(sending) as browser:

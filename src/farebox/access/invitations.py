@@ -287,5 +287,8 @@ def _is_open() -> Problem:
 
 
 def _is_void() -> Problem:
-    message = "This invitation is not good any more: it was accepted, withdrawn or sent anew, or it has expired."
+    message = (
+        "This invitation is not good any more. It was accepted, withdrawn or sent anew, or it has expired; ask whoever "
+        "invited you for a new one."
+    )
     return Problem("not_found", message)

@@ -301,7 +301,7 @@ async def withdraw_invitation(access: TheAccess, caller: TheCaller, invitation_i
     opt={"session": True},
     status_code=200,
     responses=SIGNED_IN_ERRORS.with_body().plus(
-        not_found="This invitation is not good any more: it was accepted, withdrawn or sent anew, or it has expired.",
+        not_found="This invitation is not good any more.",
         conflict="You are a member of this workspace already.",
     ),
     operation_class=_TOKEN_BODY,
