@@ -4,14 +4,17 @@ Nano-USD because $0.02 per million tokens is 20 nano-USD a token, which micro-US
 a signed 64-bit integer of it still holds 9.2 billion dollars. One rounding, up, per charge.
 """
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
 
 NANOS_PER_USD = 1_000_000_000
 PICOS_PER_NANO = 1_000
 # The largest amount one command may move: a hundred million dollars, far below the 64-bit edge.
 MAX_AMOUNT_NANOS = 100_000_000 * NANOS_PER_USD
 
-_USD_SCALE = Decimal(NANOS_PER_USD)
+# The power of ten of the largest amount in dollars.
+_MOST_ADJUSTED = 8
+# Digits that are more than this are not rounded away, but refused: no amount has as many.
+_EXACT = Context(prec=100, traps=[InvalidOperation, Inexact, Overflow])
 
 
 class MoneyError(ValueError):
@@ -23,13 +26,22 @@ def parse_usd(text: str) -> int:
     try:
         amount = Decimal(text.strip().removeprefix("$"))
     except InvalidOperation as error:
-        raise MoneyError(f"{text!r} is not an amount of dollars; write it like 10 or 10.50") from error
-    if not amount.is_finite() or abs(amount) * _USD_SCALE > MAX_AMOUNT_NANOS:
-        raise MoneyError(f"{text!r} is outside -100,000,000 … 100,000,000 dollars")
-    nanos = amount * _USD_SCALE
-    if nanos != nanos.to_integral_value():
-        raise MoneyError(f"{text!r} has more than nine decimal places")
-    return int(nanos)
+        raise MoneyError(f"{text[:60]!r} is not an amount of dollars; write it like 10 or 10.50") from error
+    # Its size first: what is far outside is not even multiplied.
+    if not amount.is_finite() or (amount and amount.adjusted() > _MOST_ADJUSTED):
+        raise _outside(text)
+    try:
+        nanos = _EXACT.multiply(amount, NANOS_PER_USD)
+        whole = int(nanos.to_integral_exact(context=_EXACT))
+    except DecimalException as error:
+        raise MoneyError(f"{text[:60]!r} has more than nine decimal places") from error
+    if abs(whole) > MAX_AMOUNT_NANOS:
+        raise _outside(text)
+    return whole
+
+
+def _outside(text: str) -> MoneyError:
+    return MoneyError(f"{text[:60]!r} is outside -100,000,000 … 100,000,000 dollars")
 
 
 def format_usd(amount_nanos: int) -> str:
