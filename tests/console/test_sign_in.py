@@ -7,6 +7,7 @@ import pytest
 from tests.console.html_page import Page, open_page, refused_form, send_form, taken_form
 from tests.console.signing_in import ask_for_code, challenge_of, sign_in
 from tests.people.browser import Browser
+from tests.people.clocks import in_one_window
 from tests.people.town import Town
 
 EVIL = "https://evil.example"
@@ -111,6 +112,7 @@ async def test_the_code_page_can_send_another_letter(browser: Browser) -> None:
 
 
 async def test_too_many_letters_are_refused_on_the_form_with_when_to_come_back(browser: Browser) -> None:
+    await in_one_window(15 * 60)
     for _ in range(5):
         await taken_form(browser, "/sign-in/email", email="many@pages.example")
     answer = await send_form(browser, "/sign-in/email", email="many@pages.example")

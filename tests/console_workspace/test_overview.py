@@ -8,6 +8,7 @@ from farebox.identity.store import suspend_workspace
 from tests.console_workspace.conftest import Join, path_of
 from tests.console_workspace.pages import Person
 from tests.gateway import Customer, RunningGateway
+from tests.people.clocks import in_one_window
 
 
 async def api(person: Person, customer: Customer, path: str) -> Any:
@@ -19,6 +20,7 @@ async def api(person: Person, customer: Customer, path: str) -> Any:
 
 
 async def test_the_numbers_are_those_of_the_api(gateway: RunningGateway, customer: Customer, join: Join) -> None:
+    await in_one_window(86_400)
     await customer.set_limit(requests=100, usd="5")
     second = customer.with_key(await customer.new_key())
     for caller in (customer, customer, second):

@@ -8,6 +8,7 @@ import pytest
 from tests.factors.authenticator import PRESENT, Lie, SoftPasskey, encoded
 from tests.factors.conftest import Enter
 from tests.factors.people import Somebody
+from tests.people.clocks import in_one_window
 
 LIES = {
     "another origin": Lie(origin="https://evil.example"),
@@ -220,9 +221,12 @@ async def test_what_is_no_answer_is_an_invalid_request(stranger: Somebody, body:
 
 async def test_answers_are_limited_for_each_address(stranger: Somebody) -> None:
     challenge = {"challenge_id": "5f0c2d53-6a0f-4f4e-8f0a-0d7a1c7f1b11"}
-    codes = [(await stranger.answer(challenge, {})).code for _ in range(300)]
-    assert "too_many_attempts" in codes
-    assert codes.index("too_many_attempts") >= 120
+    await in_one_window(300, needed_seconds=20.0)
+    codes: list[str] = []
+    while "too_many_attempts" not in codes:
+        codes.append((await stranger.answer(challenge, {})).code)
+        assert len(codes) <= 300
+    assert len(codes) > 120
 
 
 async def test_a_failure_stands_in_the_record_of_whose_passkey_it_was(anna: Somebody, stranger: Somebody) -> None:

@@ -5,6 +5,7 @@ import pytest
 from farebox.base.ids import show_short
 from farebox.identity.roles import Role, Verb, may
 from tests.gateway import Customer, RunningGateway
+from tests.people.clocks import in_one_window
 from tests.people.town import Resident, Town
 
 
@@ -16,6 +17,7 @@ async def member_of(town: Town, customer: Customer, role: Role) -> Resident:
 
 @pytest.mark.parametrize("role", list(Role))
 async def test_every_member_sees_use_by_key_and_by_label(town: Town, gateway: RunningGateway, role: Role) -> None:
+    await in_one_window(86_400)
     customer = await gateway.new_customer(balance_usd="1")
     async with customer.chat() as response:
         assert response.status == 200

@@ -11,6 +11,7 @@ from farebox.identity.roles import Role, Verb, may
 from farebox.identity.store import show_key
 from tests.gateway import PATIENCE_SECONDS, RunningGateway
 from tests.people.browser import Answer
+from tests.people.clocks import in_one_window
 from tests.people.town import Resident, Town
 
 MANAGERS = [role for role in Role if may(role, Verb.KEYS_MANAGE)]
@@ -99,6 +100,7 @@ async def test_a_key_revoked_by_a_member_pays_for_nothing_within_a_second(town: 
 
 
 async def test_a_rolled_key_works_beside_its_successor(town: Town, gateway: RunningGateway) -> None:
+    await in_one_window(86_400)
     customer = await gateway.new_customer(balance_usd="1")
     anna = await town.person("Anna")
     await town.join(customer.workspace_id, anna, Role.ADMIN)

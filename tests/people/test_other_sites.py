@@ -6,6 +6,7 @@ from farebox.wiring.settings import Server
 from tests.database import TestCluster
 from tests.gateway import RunningGateway, serve_gateway
 from tests.people.browser import Browser
+from tests.people.clocks import in_one_window
 
 _EVIL = "https://evil.example"
 
@@ -75,6 +76,7 @@ async def test_who_is_no_proxy_of_ours_cannot_say_where_they_are(browser: Browse
 
 async def test_a_proxy_of_ours_says_where_people_are(cluster: TestCluster) -> None:
     """And people behind it cannot get a new address by writing one before the proxy's."""
+    await in_one_window(3_600)
     async with (
         serve_gateway(cluster, server=Server(trusted_proxies=("127.0.0.0/8",))) as gateway,
         Browser(gateway) as browser,

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 
+from farebox.access.wallet_sign_in import CHALLENGES_PER_CLIENT
 from farebox.base.limits import Chain as ChainSetting
 from farebox.base.limits import SignIn
 from tests.chain.anvil import Chain, call_data, word_of
 from tests.database import TestCluster
 from tests.gateway import RunningGateway, serve_gateway
 from tests.people.browser import Answer, Browser
+from tests.people.clocks import in_one_window
 from tests.wallets.bad_servers import SECRET
 from tests.wallets.conftest import BAD_CHAINS, HANGS
 from tests.wallets.signer import Signer, answer, ask, high_s, use
@@ -311,9 +313,10 @@ async def test_a_failure_stands_in_the_record_of_whom_it_would_have_signed_in(
 
 
 async def test_texts_and_answers_are_limited_for_each_client(gateway: RunningGateway) -> None:
+    await in_one_window(CHALLENGES_PER_CLIENT[1], needed_seconds=20.0)
     async with Browser(gateway) as eager:
         body = {"address": Signer().address, "chain_id": 1}
-        for _ in range(120):
+        for _ in range(CHALLENGES_PER_CLIENT[0]):
             await eager.post("/api/auth/wallet/challenge", body)
         refused = await eager.request("POST", "/api/auth/wallet/challenge", body=body)
         assert (refused.status, refused.code) == (429, "too_many_attempts") and int(refused.headers["retry-after"]) > 0
