@@ -70,8 +70,8 @@ async def test_no_form_falls_over(town: Town, route: Route) -> None:
     for nasty in NASTY:
         if route.path == "/sign-out":
             await town.sign_in(anna)
-        for thing in ("key_0000000000001", "%00", "x"):
-            await _send(anna, _path(route, workspace_id, thing), form=dict.fromkeys(_field_names(), nasty))
+        for path in sorted({_path(route, workspace_id, thing) for thing in ("key_0000000000001", "%00", "x")}):
+            await _send(anna, path, form=dict.fromkeys(_field_names(), nasty))
 
 
 @pytest.mark.parametrize("route", _FORMS, ids=str)
