@@ -112,7 +112,7 @@ async def test_the_code_page_can_send_another_letter(browser: Browser) -> None:
 
 
 async def test_too_many_letters_are_refused_on_the_form_with_when_to_come_back(browser: Browser) -> None:
-    await in_one_window(15 * 60)
+    await in_one_window(10 * 60)
     for _ in range(5):
         await taken_form(browser, "/sign-in/email", email="many@pages.example")
     answer = await send_form(browser, "/sign-in/email", email="many@pages.example")

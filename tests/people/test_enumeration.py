@@ -96,7 +96,7 @@ async def test_a_wrong_code_is_answered_alike_for_everybody(closed: RunningGatew
 
 
 async def test_the_limit_of_letters_is_the_same_for_everybody(closed: RunningGateway) -> None:
-    await in_one_window(15 * 60)
+    await in_one_window(10 * 60)
     await _person(closed, "known@limit.example")
     answers = []
     for name in ("nobody", "known"):

@@ -31,8 +31,9 @@ from farebox.storage.pool import connected
 Connection = psycopg.AsyncConnection[tuple[Any, ...]]
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
-# Letters to one address: enough for somebody whose mail is slow, too few to fill a mailbox.
-LETTERS_PER_EMAIL: Final = (5, 15 * _MINUTE)
+# Letters to one address: enough for somebody whose mail is slow, too few to fill a mailbox. No longer than a letter is
+# good: a stranger who asked for all of them leaves none behind that is void while there is no new one.
+LETTERS_PER_EMAIL: Final = (5, 10 * _MINUTE)
 # Letters that one client asks for: an office behind one address, but nobody who writes to all the world.
 LETTERS_PER_CLIENT: Final = (30, _HOUR)
 # Codes tried for one address, whoever tries. A guesser needs years; somebody who mistypes ten codes opens the link.

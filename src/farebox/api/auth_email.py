@@ -53,7 +53,7 @@ PURPOSE: Final = Schema(
 CHALLENGE_ID: Final = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID, description="Of the challenge")
 _ERRORS: Final = OPEN_ERRORS.plus(
     sign_in_failed="This is wrong, was used before, or is too old. Begin again.",
-    too_many_attempts="This was tried too often. Try again in 15 minutes.",
+    too_many_attempts="This was tried too often. Try again in 10 minutes.",
     not_signed_in="Nobody is signed in.",
     second_factor_required="The second factor is still missing.",
     step_up_required="This needs a proof of who you are that is not older than 15 minutes.",
