@@ -1,5 +1,6 @@
 """Keys are made, changed, rolled and revoked by forms."""
 
+import asyncio
 from typing import Final
 
 from farebox.base.ids import read_short, show_short
@@ -66,6 +67,20 @@ async def test_a_secret_is_shown_once_and_kept_nowhere(customer: Customer, join:
     assert "made a key already" in again.text
     keys = (await api(person, customer, "/api/keys"))["data"]
     assert [key["name"] for key in keys].count("once") == 1
+
+
+async def test_a_double_click_makes_one_key(gateway: RunningGateway, customer: Customer, join: Join) -> None:
+    person = await join(customer, Role.DEVELOPER)
+    form = (await person.get(path_of(customer) + NEW)).form(NEW)
+    fields = form.filled({"name": "clicked"})
+    answers = [person.browser.request("POST", form.action, form=fields) for _ in range(4)]
+    assert sorted(answer.status for answer in await asyncio.gather(*answers)) == [200, 409, 409, 409]
+    rows = await gateway.rows(
+        "SELECT count(*) FROM api_key WHERE workspace_id = %s AND name = 'clicked'", customer.workspace_id
+    )
+    assert rows == [(1,)]
+    another = (await person.get(path_of(customer) + NEW)).form(NEW)
+    await person.post(another.action, another.filled({"name": "clicked"}), status=200)
 
 
 async def test_everything_that_the_form_has_holds_for_the_key(customer: Customer, join: Join) -> None:

@@ -34,6 +34,8 @@ Read = Callable[[], T]
 """Reads what is asked of a key, once it is known that there is such a key. Raises Problem, KeyFault."""
 
 CHANGEABLE: Final = ("name", "labels", "scopes", "models", "ip_allow", "expires_at")
+# The newest keys among which one of the same form would be.
+RECENT_KEYS: Final = 20
 _log = structlog.get_logger(__name__)
 
 
@@ -55,15 +57,18 @@ async def read_key(access: Access, caller: Caller, key_id: str) -> KeyView:
         return await _view(connection, found, access.clock())
 
 
-async def make_key(access: Access, caller: Caller, body: KeyBody) -> NewKey:
+async def make_key(access: Access, caller: Caller, body: KeyBody, *, since_micros: int | None = None) -> NewKey:
     """A new key, with its limits and its policy. What is not said is as of the managing key; of a member's, without
-    bounds, and with every scope but `keys.manage`.
+    bounds, and with every scope but `keys.manage`. `since_micros`: when a form was shown; one that is sent twice, by a
+    double click or a page loaded anew, makes no second key.
 
-    Raises Problem: invalid_request with `param`, exceeds_own_key.
+    Raises Problem: invalid_request with `param`, exceeds_own_key, conflict for a form that made a key already.
     """
     with key_faults():
         _require_sense(access, body, is_new=True)
         async with managing(access, caller) as manager:
+            if since_micros is not None:
+                await _refuse_twice(manager, str(body.name), since_micros)
             created = await _make(access, manager, body)
             made = await _new_key(manager, created, None)
             await manager.note("key.created", made.key.key_id, name=made.key.record.name, prefix=_prefix(made.key))
@@ -158,6 +163,18 @@ async def _make(access: Access, manager: Manager, body: KeyBody) -> CreatedKey:
     )
     await _give(access, manager, LimitHolder(workspace.workspace_id, created.record.key_id), reach=reach, body=body)
     return created
+
+
+async def _refuse_twice(manager: Manager, name: str, since_micros: int) -> None:
+    """Asked while nobody else makes keys in the workspace. Raises Problem(`conflict`)."""
+    for found in await store.list_keys(manager.connection, manager.workspace_id, most=RECENT_KEYS):
+        is_since = found.created_at >= since_micros and found.created_by == manager.caller.actor
+        if is_since and found.record.name == name:
+            message = (
+                f"This form made a key already: {found.record.visible_prefix}…. Its secret was shown once; if it got "
+                "lost, roll or revoke that key."
+            )
+            raise Problem("conflict", message)
 
 
 async def _give(access: Access, manager: Manager, holder: LimitHolder, *, reach: Reach, body: KeyBody) -> None:

@@ -11,7 +11,7 @@ from farebox.access.asking import Caller
 from farebox.access.depend import AnyRequest, TheAccess, TheCaller
 from farebox.access.form import form_of
 from farebox.access.key_views import NewKey
-from farebox.access.manage_keys import list_keys, make_key, read_key, revoke_key, roll_key
+from farebox.access.manage_keys import make_key, read_key, revoke_key, roll_key
 from farebox.access.managing import key_faults
 from farebox.access.pages import TheTemplates, see_other
 from farebox.access.parts import Access
@@ -23,7 +23,6 @@ from farebox.console.place import place_of, show_page
 from farebox.console.snippets import curl, first_model
 from farebox.identity.checks import DEFAULT_OVERLAP_SECONDS
 from farebox.identity.roles import Verb
-from farebox.identity.store import EVERY_KEY
 from farebox.web.pages import Templates
 
 OVERLAPS: Final = (
@@ -33,8 +32,6 @@ OVERLAPS: Final = (
     ("604800", "A week"),
     ("2592000", "30 days"),
 )
-# The newest keys among which one of the same form would be.
-_RECENT: Final = 20
 
 
 @get("/console/{workspace:str}/keys/new", opt={"verb": Verb.KEYS_MANAGE})
@@ -59,9 +56,8 @@ async def make_new_key(
     form = await form_of(request)
     fields = typed_key(form)
     try:
-        await _refuse_twice(access, caller, fields, shown_at=form.text("shown_at"))
         with key_faults():
-            made = await make_key(access, caller, new_body(fields))
+            made = await make_key(access, caller, new_body(fields), since_micros=_moment(form.text("shown_at")))
     except Problem as problem:
         return await _new_key(access, caller, templates, problem=problem, fields=fields)
     return await _secret(access, caller, templates, made)
@@ -195,18 +191,9 @@ async def _secret(access: Access, caller: Caller, templates: Templates, made: Ne
     )
 
 
-async def _refuse_twice(access: Access, caller: Caller, fields: KeyFields, *, shown_at: str) -> None:
-    """A form that is sent again (a page loaded anew) makes no second key. Raises Problem(`conflict`)."""
-    moment = int(shown_at) if shown_at.isascii() and shown_at.isdigit() and len(shown_at) < 20 else access.clock()
-    found = await list_keys(access, caller, EVERY_KEY, after=None, most=_RECENT)
-    for key in found.keys:
-        listing = key.listing
-        if listing.created_at >= moment and listing.created_by == caller.actor and key.record.name == fields.name:
-            message = (
-                f"This form made a key already: {key.record.visible_prefix}…. Its secret was shown once; if it got "
-                "lost, roll or revoke that key."
-            )
-            raise Problem("conflict", message)
+def _moment(shown_at: str) -> int | None:
+    """When the form was shown, as it says itself; None: it does not."""
+    return int(shown_at) if shown_at.isascii() and shown_at.isdigit() and len(shown_at) < 20 else None
 
 
 def _overlap(text: str) -> int:
