@@ -74,6 +74,22 @@ async def test_members_of_a_frozen_workspace_still_read(
     assert seen[0]["address"] == boss.browser.address
 
 
+async def test_a_frozen_workspace_writes_to_nobody(town: Town, office: Office, boss: Resident, acme: Customer) -> None:
+    anna, guest = await town.person("Anna"), {"email": "guest-of-the-frozen@example.com", "role": "viewer"}
+    await town.join(acme.workspace_id, anna, Role.OWNER)
+    sent = await anna.in_workspace(acme.workspace_id, "POST", "/api/invitations", guest)
+    letter = await anna.browser.letter(guest["email"])
+    await office.api(boss, "POST", f"/workspaces/{ws(acme)}/freeze", {"reason": "Looked into"})
+    again = f"/api/invitations/{sent.json['invitation_id']}/resend"
+    for path, body in ((again, None), ("/api/invitations", {**guest, "email": "other@example.com"})):
+        refused = await anna.in_workspace(acme.workspace_id, "POST", path, body)
+        assert (refused.status, refused.code) == (409, "conflict") and "suspended" in refused.text
+    await office.api(boss, "POST", f"/workspaces/{ws(acme)}/unfreeze", {"reason": "All is well"})
+    assert (await anna.in_workspace(acme.workspace_id, "POST", again)).status == 200
+    await anna.browser.letter(guest["email"], after=letter.letter_id)
+    assert await anna.browser.letters("other@example.com") == []
+
+
 async def test_freezing_twice_is_recorded_once(office: Office, boss: Resident, acme: Customer) -> None:
     for _ in range(2):
         answer = await office.api(boss, "POST", f"/workspaces/{ws(acme)}/freeze", {"reason": "Twice"})

@@ -62,6 +62,7 @@ async def invite(access: Access, caller: Caller, email: str, role: str) -> Invit
     await _count(access, caller, address)
     async with team_act(access, caller, Verb.MEMBERS_MANAGE) as act:
         _require_outranks(act, wanted)
+        _require_at_work(act)
         await _require_room(act, address)
         new = invitations.NewInvitation(
             workspace_id=act.workspace_id,
@@ -85,6 +86,7 @@ async def resend_invitation(access: Access, caller: Caller, invitation_id: str) 
     async with team_act(access, caller, Verb.MEMBERS_MANAGE) as act:
         invitation = await _find(act, number)
         _require_outranks(act, invitation.role)
+        _require_at_work(act)
         token = await invitations.renew_invitation(
             act.connection, invitation, expires_at=_expiry(access, act.now_micros)
         )
@@ -229,6 +231,13 @@ def _require_outranks(act: TeamAct, role: Role) -> None:
     if not outranks(act.own.role, role):
         message = f"A member with the role {act.own.role} may not invite with the role {role}."
         raise Problem("role_not_allowed", message, facts={"role": act.own.role, "verb": Verb.MEMBERS_MANAGE})
+
+
+def _require_at_work(act: TeamAct) -> None:
+    """A workspace is often suspended for what was done from it; it writes to nobody then. Raises Problem."""
+    if not act.own.is_active:
+        message = "This workspace is suspended; nobody can be invited until the operator lets it work again."
+        raise Problem("conflict", message)
 
 
 async def _send(access: Access, act: TeamAct, invitation: Invitation, token: str) -> None:
