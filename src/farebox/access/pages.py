@@ -100,7 +100,9 @@ def _handlers(templates: Templates) -> ExceptionHandlersMap:
             return on_any(request, error)
         code = _CODES.get(error.status_code, "invalid_request")
         messages = {"not_found": "There is no such page.", "request_too_large": "This form is too large."}
-        return shown(request, Problem(code, messages.get(code, "The request cannot be read.")))
+        page = shown(request, Problem(code, messages.get(code, "The request cannot be read.")))
+        page.headers.update({name: value for name, value in (error.headers or {}).items() if name.lower() == "allow"})
+        return page
 
     def on_any(request: AnyRequest, error: Exception) -> Response[Any]:
         # The route and not the address: that may be an invitation's, which lets its reader in.
