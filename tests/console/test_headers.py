@@ -11,14 +11,6 @@ from tests.people.browser import Browser
 
 # A page, a form that is refused, no page, the operators' pages, a file.
 PATHS = ("/", "/sign-in", "/sign-in/link?token=x", "/nothing-here", "/admin", "/admin/nothing", "/assets/0/style.css")
-    "/",
-    "/sign-in",
-    "/sign-in/link?token=x",
-    "/nothing-here",
-    "/admin",
-    "/admin/nothing",
-    "/assets/0000/style.css",
-)
 POLICY = {
     "default-src": "'none'",
     "script-src": "'self'",
