@@ -67,6 +67,13 @@ async def test_a_name_that_two_workspaces_have_asks_for_the_id(connection: Conne
     assert await list_workspaces(connection) == [twin, acme]
 
 
+async def test_a_name_passes_for_no_id(connection: Connection) -> None:
+    for name in ("ws_0000000000001", "ws_!"):
+        await create_workspace(connection, name, kind=Kind.CUSTOMER, now_micros=NOW)
+        with pytest.raises(OperatorError, match="there is no workspace"):
+            await find_workspace(connection, name)
+
+
 @pytest.mark.parametrize("text", ["nobody", "ws_0000000000001", "ws_!", ""])
 async def test_a_workspace_that_is_not_there_is_said_so(connection: Connection, text: str) -> None:
     with pytest.raises(OperatorError, match="there is no workspace"):

@@ -96,12 +96,16 @@ async def create_workspace(connection: Connection, name: str, *, kind: Kind, now
 
 
 async def find_workspace(connection: Connection, text: str) -> Workspace:
-    """By id (`ws_…`) or exact name. Raises OperatorError when there is none, or several of that name."""
+    """By id (`ws_…`) or exact name. Raises OperatorError when there is none, or several of that name.
+
+    What looks like an id is one: customers name their workspaces themselves, and none may pass for another's id.
+    """
     try:
         rows = await _fetch(connection, "workspace_by_id", {"workspace_id": read_short("ws", text)})
     except IdError:
         rows = []
-    rows = rows or await _fetch(connection, "workspaces_by_name", {"name": text})
+    if not text.startswith("ws_"):
+        rows = await _fetch(connection, "workspaces_by_name", {"name": text})
     if not rows:
         raise OperatorError(f"there is no workspace {text!r}", "list them with `farebox workspace list`")
     if len(rows) > 1:

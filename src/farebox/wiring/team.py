@@ -11,6 +11,7 @@ from farebox.identity.model import OPERATOR, Workspace
 from farebox.identity.people.email_codes import read_email
 from farebox.identity.roles import Role
 from farebox.identity.team import invitations, members
+from farebox.identity.team.model import Invitation
 from farebox.wiring.operate import connected
 from farebox.wiring.people import site_of
 from farebox.wiring.settings import Settings
@@ -72,6 +73,17 @@ async def _withdraw_former(
     for each in await invitations.list_invitations(connection, workspace.workspace_id):
         if each.role is Role.OWNER or each.email == address:
             await invitations.withdraw_invitation(connection, each, now_micros=now_micros)
+            await record(connection, _event("invitation.withdrawn", each), now_micros=now_micros)
+
+
+def _event(action: str, invitation: Invitation) -> Event:
+    return Event(
+        action=action,
+        actor=OPERATOR,
+        workspace_id=invitation.workspace_id,
+        subject=invitations.show_invitation(invitation.invitation_id),
+        detail={"email": invitations.mask_email(invitation.email), "role": invitation.role},
+    )
 
 
 def _address(email: str) -> str:
