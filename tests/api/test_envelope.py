@@ -18,6 +18,10 @@ async def test_every_answer_has_an_id_and_the_security_headers(shop: Shop, path:
     assert headers["content-security-policy"].startswith("default-src 'none'")
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
+    assert "authorization" in headers["vary"] and "x-api-key" in headers["vary"]
+    assert (headers["x-frame-options"], headers["referrer-policy"]) == ("DENY", "no-referrer")
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert all(f"{denied}=()" in headers["permissions-policy"] for denied in ("camera", "geolocation", "microphone"))
     assert not [name for name in headers if name.startswith("access-control")]
 
 
