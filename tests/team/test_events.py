@@ -70,3 +70,19 @@ async def test_nobody_learns_from_their_own_record_whence_others_work(town: Town
     assert (seen["person.renamed"], seen["sign_in.failed"]) == (viewer.browser.address, "203.0.113.9")
     page = await viewer.browser.request("GET", "/account")
     assert viewer.browser.address in page.text and owner.browser.address not in page.text
+
+
+async def test_whence_somebody_worked_who_is_gone_stays_in_the_record(town: Town) -> None:
+    """Whoever was thrown out for what they did is looked for afterwards."""
+    owner, rogue = await town.person(), await town.person()
+    workspace_id = await town.workspace(owner=owner)
+    invited = {"email": rogue.email, "role": "admin"}
+    await owner.in_workspace(workspace_id, "POST", "/api/invitations", invited)
+    token = (await rogue.browser.letter(rogue.email)).body.split("/invitations/")[1].split()[0]
+    assert (await rogue.browser.request("POST", "/api/invitations/accept", body={"token": token})).status == 200
+    await rogue.in_workspace(workspace_id, "PATCH", "/api/workspace", {"name": "Mine now"})
+    await owner.in_workspace(workspace_id, "DELETE", f"/api/members/{rogue.shown}")
+    events = (await owner.in_workspace(workspace_id, "GET", "/api/events")).json["data"]
+    seen = {event["action"]: event["address"] for event in events}
+    assert seen["workspace.renamed"] == rogue.browser.address
+    assert seen["member.removed"] == owner.browser.address

@@ -11,13 +11,17 @@ SELECT r.event_id, r.workspace_id, r.person_id, r.actor, r.action, r.subject, r.
        subject text, detail jsonb, address text, happened_at bigint);
 
 -- name: list_events
--- To members an address is shown where a key or one of them acted: where operators work is not theirs to know.
+-- To members an address is shown where a key or one of them acted, also one who is gone: where operators work is not
+-- theirs to know.
 -- To a person theirs, and whence somebody failed to sign in as them: not that of who gave or took a role of theirs.
 SELECT event_id, workspace_id, person_id, actor, action, subject, detail,
        CASE WHEN %(for_person)s AND actor <> %(nobody)s AND actor <> %(own)s::text THEN ''
             WHEN NOT %(for_members)s OR actor LIKE 'key\_%%'
               OR EXISTS (SELECT FROM member m WHERE m.workspace_id = audit_event.workspace_id
                                                 AND m.person_id = audit_event.person_id)
+              OR EXISTS (SELECT FROM audit_event j WHERE j.person_id = audit_event.person_id
+                                                     AND j.workspace_id = audit_event.workspace_id
+                                                     AND j.action IN ('member.joined', 'workspace.created'))
             THEN address ELSE '' END,
        happened_at
   FROM audit_event
