@@ -10,7 +10,7 @@ from farebox.access.parts import Access
 from farebox.access.step_up import keep_second_factor
 from farebox.base.errors import Problem
 from farebox.base.ids import IdError, read_short, show_short
-from farebox.identity.audit import Event, EventFilter, StoredEvent, list_events, record
+from farebox.identity.audit import Event, record
 from farebox.identity.people.factors import forget_second_factor
 from farebox.identity.people.model import MAX_NAME_CHARS, Method, Person, Session, Visit
 from farebox.identity.people.sessions import end_session, end_sessions, list_sessions
@@ -123,13 +123,6 @@ async def sign_out(access: Access, session: Session, *, visit: Visit) -> None:
     except Problem as problem:
         if problem.code != "not_found":
             raise
-
-
-async def own_events(access: Access, session: Session, wanted: EventFilter, *, most: int) -> list[StoredEvent]:
-    """What happened to one's own account, the newest first."""
-    own = msgspec.structs.replace(wanted, person_id=session.person_id, workspace_id=None)
-    async with connected(access.pool) as connection:
-        return await list_events(connection, own, most=most)
 
 
 async def _end(access: Access, session: Session, session_id: int, *, by: str, visit: Visit) -> None:

@@ -41,6 +41,11 @@ async def events_of(access: Access, query: EventQuery, *, cursor: str | None, mo
         before=None if cursor is None else _place(cursor).before_id,
         for_members=query.for_members,
     )
+    return await events_page(access, wanted, most=most)
+
+
+async def events_page(access: Access, wanted: EventFilter, *, most: int) -> EventPage:
+    """At most so many of those that the filter names."""
     async with connected(access.pool) as connection:
         found = await list_events(connection, wanted, most=most + 1)
     has_more, rows = len(found) > most, found[:most]

@@ -63,6 +63,13 @@ def refused(templates: Templates, name: str, problem: Problem, **values: Any) ->
     return page
 
 
+def form_page(templates: Templates, name: str, problem: Problem | None, **values: Any) -> Response[str]:
+    """A page with a form: as it is first shown (`problem` None), or `refused`."""
+    if problem is None:
+        return templates.page(name, problem=None, **values)
+    return refused(templates, name, problem, **values)
+
+
 def _clean(value: str) -> str:
     shown = "".join(sign for sign in value[:MAX_FIELD_CHARS] if sign.isprintable() or sign in _KEPT_CONTROLS)
     return shown.strip()

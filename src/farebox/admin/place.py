@@ -6,7 +6,8 @@ from litestar import Response
 from litestar.response import Redirect
 
 from farebox.access.asking import Operator
-from farebox.access.pages import WHERE_TO, see_other
+from farebox.access.form import form_page
+from farebox.access.pages import see_other
 from farebox.base.errors import Problem
 from farebox.base.ids import show_short
 from farebox.identity.roles import PlatformVerb, platform_may
@@ -40,23 +41,17 @@ def show_page(
 
     Raises the problem itself where another page has to come first: signing in, or a fresh proof.
     """
-    if problem is not None and problem.code in WHERE_TO:
-        raise problem
-    status = 200 if problem is None else problem.entry.status
-    page = templates.page(
+    return form_page(
+        templates,
         name,
-        status,
+        problem,
         session=operator.session,
         role=operator.role,
         places=[(path, text) for path, text, verb in PLACES if platform_may(operator.role, verb)],
         may=lambda verb: platform_may(operator.role, PlatformVerb(verb)),
         short=show_short,
-        problem=problem,
         **values,
     )
-    if problem is not None and problem.retry_after_seconds is not None:
-        page.headers["retry-after"] = str(problem.retry_after_seconds)
-    return page
 
 
 def done_of(done: str) -> str:

@@ -7,16 +7,16 @@ from litestar import Response, get
 from litestar.params import QueryParameter
 
 from farebox.access.depend import TheAccess, TheCaller
+from farebox.access.events_of import EventPage, events_page
 from farebox.api.depend import AnyRequest
 from farebox.api.describe import PEOPLE, PEOPLE_ERRORS, answers
 from farebox.api.filters import Query
 from farebox.base.clock import rfc3339
 from farebox.base.ids import show_short
-from farebox.identity.audit import ACTIONS, EventFilter, StoredEvent, list_events
+from farebox.identity.audit import ACTIONS, EventFilter, StoredEvent
 from farebox.identity.people.model import show_person
 from farebox.identity.roles import Verb
-from farebox.records.page import FIRST_PAGE, Cursor, show_cursor
-from farebox.storage.pool import connected
+from farebox.records.page import FIRST_PAGE
 
 _PARAMETERS: Final = frozenset({"action", "cursor", "limit"})
 Text = str | None
@@ -70,22 +70,24 @@ async def show_events(
     query = Query(request, _PARAMETERS)
     action_asked = query.choice("action", tuple(ACTIONS))
     wanted = EventFilter(workspace_id=caller.workspace_id, action=action_asked, for_members=True)
-    return Response(await events_page(access, wanted, query))
+    return Response(await filtered_events(access, wanted, query))
 
 
 ROUTES = (show_events,)
 
 
-async def events_page(access: TheAccess, wanted: EventFilter, query: Query) -> EventList:
+async def filtered_events(access: TheAccess, wanted: EventFilter, query: Query) -> EventList:
     """A page of events of whomever the filter names. Raises Problem for a cursor that is none."""
-    after, size = query.cursor(), query.page()
+    after = query.cursor()
     if after != FIRST_PAGE:
         wanted = msgspec.structs.replace(wanted, before=after.before_id)
-    async with connected(access.pool) as connection:
-        found = await list_events(connection, wanted, most=size + 1)
-    has_more = len(found) > size
-    next_cursor = show_cursor(Cursor(found[size - 1].event_id)) if has_more else None
-    return EventList(data=[event_shape(event) for event in found[:size]], has_more=has_more, next_cursor=next_cursor)
+    return event_list(await events_page(access, wanted, most=query.page()))
+
+
+def event_list(page: EventPage) -> EventList:
+    """A page as the API shows it."""
+    rows = [event_shape(event) for event in page.rows]
+    return EventList(data=rows, has_more=page.next_cursor is not None, next_cursor=page.next_cursor)
 
 
 def event_shape(event: StoredEvent) -> EventShape:

@@ -12,7 +12,7 @@ from farebox.access.depend import TheAccess, TheSession, TheVisit
 from farebox.api.bodies import fields_of, read_text, refuse
 from farebox.api.depend import AnyRequest
 from farebox.api.describe import SIGNED_IN, SIGNED_IN_ERRORS, answers, taking
-from farebox.api.events import EventList, events_page
+from farebox.api.events import EventList, filtered_events
 from farebox.api.filters import Query
 from farebox.api.shapes import moment
 from farebox.base.clock import rfc3339
@@ -184,7 +184,7 @@ async def show_own_events(
     query = Query(request, _PARAMETERS)
     action_asked = query.choice("action", tuple(ACTIONS))
     wanted = EventFilter(person_id=session.person_id, action=action_asked, for_person=True)
-    return Response(await events_page(access, wanted, query))
+    return Response(await filtered_events(access, wanted, query))
 
 
 def _account(account: Account) -> AccountShape:

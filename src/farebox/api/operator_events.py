@@ -9,7 +9,7 @@ from farebox.access.depend import TheAccess, TheOperator
 from farebox.access.events_of import EventQuery, events_of
 from farebox.api.depend import AnyRequest
 from farebox.api.describe import PLATFORM, PLATFORM_ERRORS, answers
-from farebox.api.events import EventList, event_shape
+from farebox.api.events import EventList, event_list
 from farebox.api.filters import Query
 from farebox.identity.roles import PlatformVerb
 
@@ -42,12 +42,7 @@ async def list_events(
     query = Query(request, _PARAMETERS)
     wanted = EventQuery(workspace=query.text("workspace"), person=query.text("person"), action=query.text("action"))
     page = await events_of(access, wanted, cursor=query.text("cursor"), most=query.page())
-    shape = EventList(
-        data=[event_shape(event) for event in page.rows],
-        has_more=page.next_cursor is not None,
-        next_cursor=page.next_cursor,
-    )
-    return Response(shape)
+    return Response(event_list(page))
 
 
 ROUTES: Final = (list_events,)

@@ -6,7 +6,7 @@ import msgspec
 from litestar import Response
 
 from farebox.access.asking import Caller
-from farebox.access.pages import WHERE_TO
+from farebox.access.form import form_page
 from farebox.access.parts import Access
 from farebox.base.errors import Problem
 from farebox.base.ids import show_short
@@ -84,20 +84,14 @@ def show_page(templates: Templates, name: str, *, problem: Problem | None = None
 
     Raises the problem itself where another page has to come first: signing in, or a fresh proof.
     """
-    if problem is not None and problem.code in WHERE_TO:
-        raise problem
-    status = 200 if problem is None else problem.entry.status
-    page = templates.page(
+    return form_page(
+        templates,
         name,
-        status,
-        problem=problem,
+        problem,
         short=show_short,
         counted=counted,
         **values,
     )
-    if problem is not None and problem.retry_after_seconds is not None:
-        page.headers["retry-after"] = str(problem.retry_after_seconds)
-    return page
 
 
 def done_of(done: str | None) -> str:
