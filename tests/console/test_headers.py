@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from farebox.web.pages import Assets
 from farebox.wiring.settings import Server
 from tests.database import TestCluster
 from tests.gateway import RunningGateway, serve_gateway
@@ -72,3 +73,12 @@ async def test_head_says_what_get_says_without_a_body(browser: Browser, path: st
 async def test_a_form_beyond_all_measure_is_not_read(browser: Browser) -> None:
     answer = await browser.request("POST", "/sign-in/email", form={"email": "x" * 65_000})
     assert answer.status == 413 and "too large" in answer.text
+
+
+def test_other_files_have_another_address() -> None:
+    """Else browsers would keep the former ones for a year."""
+    files, others = Assets("farebox.web"), Assets("farebox.web", "pages")
+    assert files.version == Assets("farebox.web").version != others.version
+    assert files.url("style.css") == f"/assets/{files.version}/style.css"
+    with pytest.raises(KeyError):
+        files.url("no-such-file.css")
