@@ -22,7 +22,8 @@ def test_a_workspace_is_handed_over_by_a_link_that_is_printed_once(home: Home, d
     view = farebox_json(home, "workspace", "hand-over", "acme", "Anna@Example.com", **variables)
     assert (view["name"], view["email"]) == ("acme", "anna@example.com")
     assert "/invitations/" in view["link"]
-    shown = farebox(home, "workspace", "hand-over", "acme", "anna@example.com", **variables)
+    shown = farebox(home, "workspace", "hand-over", "acme", "anna@example.com", PORT="18999", **variables)
+    assert "http://localhost:18999/invitations/" in shown.stdout
     assert shown.returncode == 0
     assert "/invitations/" in shown.stdout and view["link"] not in shown.stdout
 

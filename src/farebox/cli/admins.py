@@ -7,18 +7,12 @@ from rich.markup import escape
 
 from farebox.cli.customers import with_database
 from farebox.cli.running import settings_for
-from farebox.cli.show import Config, Json, as_json, command, err, line, rows
+from farebox.cli.show import AtPort, Config, Json, as_json, command, err, line, rows
 from farebox.identity.roles import PlatformRole
 from farebox.wiring import admins
 
 admin_app = typer.Typer(help="People who run this installation: superadmin, finance, support, auditor.")
 
-AtPort = Annotated[
-    int | None,
-    typer.Option(
-        "--port", envvar="PORT", min=0, max=65_535, help="Where the gateway listens, for the address that is printed."
-    ),
-]
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="What they sign in with.")]
 
 _COLUMNS = (

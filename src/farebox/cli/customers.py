@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from farebox.base.clock import monotone_clock
 from farebox.cli.running import settings_for
-from farebox.cli.show import Config, Json, as_json, command, line, quiet_progress, rows
+from farebox.cli.show import AtPort, Config, Json, as_json, command, line, quiet_progress, rows
 from farebox.identity.model import Status
 from farebox.wiring import operate, team
 from farebox.wiring.arguments import read_future, read_limits, read_span, read_usd
@@ -81,10 +81,11 @@ def hand_over(
     workspace: Name,
     email: Annotated[str, typer.Argument(help="Who shall own it; they sign in with this address.")],
     config: Config = None,
+    port: AtPort = None,
     json: Json = False,
 ) -> None:
     """Invite somebody to own a workspace that has no owner, and print the link, once."""
-    settings = settings_for(config)
+    settings = settings_for(config, port=port)
     view = with_database(config, lambda dsn: team.hand_over(settings, dsn, workspace, email))
     if json:
         as_json(view)

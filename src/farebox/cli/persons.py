@@ -88,8 +88,8 @@ def reset_second_factor(email: Email, yes: Yes = False, config: Config = None, j
     if json:
         as_json(view)
         return
-    app = "the authenticator app, " if view.authenticator_app else ""
+    app = "authenticator app taken away; " if view.authenticator_app else ""
     line(
-        f"{escape(view.person_id)}: {app}{view.passkeys} passkeys taken away, {view.sessions_ended} sessions ended; "
+        f"{escape(view.person_id)}: {app}passkeys taken away: {view.passkeys}; sessions ended: {view.sessions_ended}; "
         "they sign in by e-mail now and should add a second factor at once"
     )

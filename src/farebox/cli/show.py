@@ -36,6 +36,12 @@ Config = Annotated[
     ),
 ]
 Port = Annotated[int | None, typer.Option("--port", envvar="PORT", min=0, max=65_535, help="Port to listen on.")]
+AtPort = Annotated[
+    int | None,
+    typer.Option(
+        "--port", envvar="PORT", min=0, max=65_535, help="Where the gateway listens, for the address that is printed."
+    ),
+]
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -115,4 +121,6 @@ def rows(items: Sequence[msgspec.Struct], columns: Iterable[tuple[str, str]], *,
 def _cell(value: Any) -> str:
     if value is None or value == "":
         return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
