@@ -5,24 +5,25 @@ import asyncio
 from farebox.base.clock import MICROS_PER_SECOND, monotone_clock
 from farebox.identity.people import email_codes
 from farebox.identity.people.attempts import Attempt, count_attempts
-from farebox.identity.people.forgetting import ATTEMPTS_STAY_MICROS, CHALLENGES_STAY_MICROS, forget_sign_ins
+from farebox.identity.people.forgetting import forget_sign_ins
 from farebox.identity.people.model import Purpose
 from farebox.storage.pool import Pool, connected
 from tests.database import TestCluster
 from tests.gateway import PATIENCE_SECONDS, serve_gateway
 
 _SECOND = MICROS_PER_SECOND
+_HOUR, _TWO_DAYS = 3_600 * _SECOND, 2 * 86_400 * _SECOND
 
 
 async def test_challenges_stay_an_hour_and_tries_two_days(pool: Pool) -> None:
     now_micros = monotone_clock()()
     async with connected(pool) as connection:
-        for age_micros in (0, CHALLENGES_STAY_MICROS - _SECOND, CHALLENGES_STAY_MICROS + _SECOND):
+        for age_micros in (0, _HOUR - _SECOND, _HOUR + _SECOND):
             lives = (now_micros - age_micros - 600 * _SECOND, now_micros - age_micros)
             await email_codes.make_challenge(
                 connection, "a@b.example", Purpose.SIGN_IN, bound_to=None, lives_micros=lives
             )
-        for age_micros in (0, ATTEMPTS_STAY_MICROS - 120 * _SECOND, ATTEMPTS_STAY_MICROS + 120 * _SECOND):
+        for age_micros in (0, _TWO_DAYS - 120 * _SECOND, _TWO_DAYS + 120 * _SECOND):
             attempt = Attempt(f"of {age_micros}", 5, 60)
             await count_attempts(connection, [attempt], now_micros=now_micros - age_micros)
         assert await forget_sign_ins(connection, now_micros=now_micros) == 2
