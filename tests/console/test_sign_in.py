@@ -208,3 +208,13 @@ async def _ask_again(browser: Browser, email: str) -> tuple[str, str]:
 
 def _query(**values: str) -> str:
     return urlencode(values)
+
+
+async def test_who_came_by_127_0_0_1_is_led_to_the_name_where_signing_in_works(browser: Browser) -> None:
+    """Else every form there would be refused as another site's. Only browsers are led, and only from there."""
+    port = browser.gateway.site.rpartition(":")[2]
+    came = {"host": f"127.0.0.1:{port}", "sec-fetch-mode": "navigate"}
+    led = await browser.request("GET", "/sign-in?next=/account", headers=came)
+    assert (led.status, led.headers["location"]) == (303, f"{browser.gateway.site}/sign-in?next=/account")
+    for stays in ({"host": f"localhost:{port}"}, {"host": "ai.example.com"}, {"sec-fetch-mode": "cors"}):
+        assert (await browser.request("GET", "/sign-in", headers={**came, **stays})).status == 200

@@ -66,6 +66,17 @@ def is_cross_site(site: Site, method: str, headers: Mapping[str, str], *, has_co
     return origin is None and has_cookie
 
 
+def is_by_number(site: Site, headers: Mapping[str, str]) -> bool:
+    """Whether a browser opened the gateway of its own machine as 127.0.0.1, while its site is localhost.
+
+    Browsers take these for two sites, so no form of that page would be believed. Nobody is led away from another name:
+    a proxy may have put it there. `headers`: names in lower case.
+    """
+    _, _, port = site.authority.partition(":")
+    is_page = headers.get("sec-fetch-mode") == "navigate"
+    return is_page and site.host == "localhost" and headers.get("host") == f"127.0.0.1:{port}"
+
+
 def local_path(text: str | None, default: str) -> str:
     """A path of this site to go on to, or the default for whatever could lead elsewhere."""
     if text is None or len(text) > 1_000 or not re.fullmatch(r"/(?![/\\])[A-Za-z0-9/_.~?=&%-]*", text):

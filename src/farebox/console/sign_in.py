@@ -16,7 +16,7 @@ from farebox.access.form import form_of, refused
 from farebox.access.pages import TheTemplates, see_other
 from farebox.access.parts import Access
 from farebox.base.errors import Problem
-from farebox.base.site import local_path
+from farebox.base.site import is_by_number, local_path
 from farebox.console.entry import HOME, about_code, browser_session, entered, has_mailbox, next_of, page_of, with_next
 from farebox.identity.people.email_codes import EmailChallenge, find_challenge
 from farebox.identity.people.model import Purpose, Session, SessionState
@@ -38,7 +38,9 @@ async def show_sign_in(
     access: TheAccess, asked: TheAsked, templates: TheTemplates, request: AnyRequest
 ) -> Response[Any]:
     """All ways to sign in; who has done so goes on."""
-    require_site(access)
+    site = require_site(access)
+    if is_by_number(site, asked.headers):
+        return see_other(site.url(with_next("/sign-in", next_of(request))))
     session = await browser_session(access, asked)
     if session is not None and session.state is SessionState.ACTIVE:
         return see_other(next_of(request))
