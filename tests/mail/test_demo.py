@@ -36,9 +36,11 @@ async def test_the_newest_hundred_are_kept(pool: Pool) -> None:
     await mailing.stop()
     async with connected(pool) as connection:
         found = await list_letters(connection)
+        stored = await (await connection.execute("SELECT count(*) FROM demo_letter")).fetchone()
     assert [letter.recipient for letter in found] == [
         f"person{number}@example.com" for number in reversed(range(3, MAX_KEPT + 3))
     ]
+    assert stored == (MAX_KEPT,)
 
 
 async def test_a_demo_prints_letters_where_its_other_lines_stand(pool: Pool) -> None:

@@ -86,3 +86,19 @@ async def test_whence_somebody_worked_who_is_gone_stays_in_the_record(town: Town
     seen = {event["action"]: event["address"] for event in events}
     assert seen["workspace.renamed"] == rogue.browser.address
     assert seen["member.removed"] == owner.browser.address
+
+
+async def test_an_invitation_that_is_taken_back_stands_in_the_record(town: Town) -> None:
+    """By whom, and to whom as far as who knows the address needs it."""
+    owner = await town.person()
+    workspace_id = await town.workspace(owner=owner)
+    invited = {"email": "nearly@example.com", "role": "viewer"}
+    await owner.in_workspace(workspace_id, "POST", "/api/invitations", invited)
+    (listed,) = (await owner.in_workspace(workspace_id, "GET", "/api/invitations")).json["data"]
+    gone = await owner.in_workspace(workspace_id, "DELETE", f"/api/invitations/{listed['invitation_id']}")
+    assert gone.status < 300
+    told = {"email": "n…@example.com", "role": "viewer"}
+    assert await town.events(workspace_id) == [
+        ("invitation.sent", owner.shown, told),
+        ("invitation.withdrawn", owner.shown, told),
+    ]
