@@ -36,6 +36,9 @@ _DAILY_TRIES: Final = 50
 _DAY_SECONDS: Final = 86_400
 # Of one address, over all persons.
 _ADDRESS_TRIES: Final = 60
+# Recovery codes of one person: nobody guesses 80 bits, so this is not what keeps a guesser out. It is more than one
+# address may try, so that whoever has somebody's mailbox cannot keep them from their recovery codes, too.
+_RECOVERY_TRIES: Final = 300
 MAX_CODE_CHARS: Final = 40
 _UNAVAILABLE: Final = (
     "Authenticator apps cannot be used here: the operator has not set FAREBOX_SECRETS_KEY, with which their secrets "
@@ -64,8 +67,8 @@ async def give_code(access: Access, session: Session, code: str, *, visit: Visit
     Raises Problem: sign_in_failed (wrong or used), conflict (the person has no authenticator app), too_many_attempts,
     sign_in_unavailable (a code of the app where secrets cannot be opened; recovery codes still work).
     """
-    await _limit(access, session, visit=visit)
     is_recovery = recovery.is_recovery_code(code)
+    await _limit(access, session, is_recovery=is_recovery, visit=visit)
     method = Method.RECOVERY if is_recovery else Method.TOTP
     async with connected(access.pool) as connection:
         async with connection.transaction():
@@ -227,14 +230,17 @@ def _sealer(access: Access) -> Sealer:
     return access.sealer
 
 
-async def _limit(access: Access, session: Session, *, visit: Visit) -> None:
+async def _limit(access: Access, session: Session, *, is_recovery: bool = False, visit: Visit) -> None:
     person = show_person(session.person_id)
-    attempts = (
-        Attempt(f"code:{person}", _TRIES, _TRY_SECONDS),
-        Attempt(f"code-day:{person}", _DAILY_TRIES, _DAY_SECONDS),
-        Attempt(f"code:{whence(visit.address)}", _ADDRESS_TRIES, _TRY_SECONDS),
-    )
-    await limit(access, *attempts, visit=visit, method=Method.TOTP)
+    attempts = [Attempt(f"code:{whence(visit.address)}", _ADDRESS_TRIES, _TRY_SECONDS)]
+    if is_recovery:
+        attempts += [Attempt(f"recovery:{person}", _RECOVERY_TRIES, _TRY_SECONDS)]
+    else:
+        attempts += [
+            Attempt(f"code:{person}", _TRIES, _TRY_SECONDS),
+            Attempt(f"code-day:{person}", _DAILY_TRIES, _DAY_SECONDS),
+        ]
+    await limit(access, *attempts, visit=visit, method=Method.RECOVERY if is_recovery else Method.TOTP)
 
 
 async def _failed(connection: Connection, access: Access, session: Session, *, method: Method, visit: Visit) -> Problem:
