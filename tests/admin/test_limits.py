@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.admin.office import Office, ws
+from tests.admin.office import Office, hidden, ws
 from tests.gateway import Customer, RunningGateway
 from tests.people.clocks import in_one_window
 from tests.people.town import Resident
@@ -66,6 +66,20 @@ async def test_a_limit_that_cannot_be_meant_stands_on_the_form(
     answer = await office.form(boss, _form(acme), **{**EMPTY, name: value})
     assert answer.status == 400 and f'value="{value}"' in answer.text and f'href="#field-{name}"' in answer.text
     assert await office.events(acme.workspace_id) == []
+
+
+async def test_a_form_that_lay_about_lifts_nothing_that_was_set_meanwhile(
+    office: Office, boss: Resident, acme: Customer
+) -> None:
+    old = await boss.browser.request("GET", _form(acme))
+    await office.form(boss, _form(acme), **{**EMPTY, "month_usd": "20"})
+    sent = {**EMPTY, **hidden(old.text), "day_requests": "5"}
+    assert (await boss.browser.request("POST", _form(acme), form=sent)).status == 303
+    details = [detail for _, _, detail in await office.events(acme.workspace_id)]
+    assert details == [
+        {"per": "month", "requests": None, "usd": "20.00"},
+        {"per": "day", "requests": 5, "usd": None},
+    ]
 
 
 async def test_the_api_leaves_the_same_record(office: Office, boss: Resident, acme: Customer) -> None:

@@ -216,6 +216,27 @@ async def test_a_key_is_changed_part_by_part(customer: Customer, join: Join) -> 
     assert [event["detail"]["changed"] for event in events] == ["name, labels, models"]
 
 
+async def test_a_form_that_lay_about_takes_nothing_back_that_was_changed_meanwhile(
+    customer: Customer, join: Join
+) -> None:
+    """An address list that somebody put on a key is not lifted by who renames it on an older page."""
+    person = await join(customer, Role.DEVELOPER)
+    await make(person, customer, "shared")
+    (key,) = [key for key in (await api(person, customer, "/api/keys"))["data"] if key["name"] == "shared"]
+    path = f"{path_of(customer)}/keys/{key['key_id']}"
+    old, new = await person.get(f"{path}/change"), await person.get(f"{path}/change")
+    await person.send(new, f"{path}/change", {"ip_allow": "192.0.2.0/24"})
+    await person.send(new, f"{path}/limits", {"limits.day.usd": "1"})
+    await person.send(new, f"{path}/policy", {"policy.ignore": ["one"]})
+    await person.send(old, f"{path}/change", {"name": "renamed"})
+    await person.send(old, f"{path}/limits", {"limits.month.requests": "9"})
+    await person.send(old, f"{path}/policy", {"policy.retention": "no_training"})
+    changed = await api(person, customer, f"/api/keys/{key['key_id']}")
+    assert (changed["name"], changed["ip_allow"]) == ("renamed", ["192.0.2.0/24"])
+    assert [(limit["span"], limit["limit"]) for limit in changed["limits"]] == [("day", "1.00"), ("month", 9)]
+    assert (changed["policy"]["ignore"], changed["policy"]["retention"]) == (["one"], "no_training")
+
+
 async def test_a_form_of_a_policy_keeps_what_it_does_not_have(customer: Customer, join: Join) -> None:
     person = await join(customer, Role.ADMIN)
     await make(person, customer, "policy")

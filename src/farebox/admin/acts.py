@@ -15,7 +15,7 @@ from farebox.access.form import Form, form_of
 from farebox.access.look_up import read_workspace_sheet
 from farebox.access.pages import TheTemplates
 from farebox.access.parts import Access
-from farebox.admin.limit_form import FIELDS, changes_of, fields_of
+from farebox.admin.limit_form import FIELDS, changes_of, form_of_limits
 from farebox.admin.place import back_to, show_page
 from farebox.base.errors import Problem
 from farebox.base.ids import show_short, uuid7
@@ -90,7 +90,7 @@ async def set_limits(
         if changes:
             await operate.limit_holder(access, operator, LimitHolder(number), changes)
     except Problem as problem:
-        typed = form.typed(*FIELDS)
+        typed = form.typed(*FIELDS, "shown")
         return await _of(access, operator, templates, workspace_id, page="limits.html", problem=problem, typed=typed)
     return back_to(_SHEET.format(workspace_id=workspace_id), "limits" if changes else "unchanged")
 
@@ -163,7 +163,7 @@ async def _of(
         here="/admin/workspaces",
         sheet=sheet,
         path=_SHEET.format(workspace_id=show_short("ws", sheet.workspace.workspace_id)),
-        typed=fields_of(sheet.limits) if typed is None else typed,
+        typed=form_of_limits(sheet.limits) if typed is None else typed,
         max_reason=operate.MAX_REASON_CHARS,
     )
 

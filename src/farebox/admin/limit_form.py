@@ -15,6 +15,8 @@ from farebox.records.balance import SPAN_NAMES, LimitState
 
 SPANS: Final = (Span.DAY, Span.MONTH, Span.LIFETIME)
 FIELDS: Final = tuple(f"{SPAN_NAMES[span]}_{unit}" for span in SPANS for unit in ("requests", "usd"))
+# Stands in no number.
+_BETWEEN: Final = "|"
 
 
 def fields_of(limits: Iterable[LimitState]) -> dict[str, str]:
@@ -26,18 +28,26 @@ def fields_of(limits: Iterable[LimitState]) -> dict[str, str]:
     return fields
 
 
+def form_of_limits(limits: Iterable[LimitState]) -> dict[str, str]:
+    """The form as it is opened: its fields, and (`shown`) what they were, so that it changes nothing else."""
+    fields = fields_of(limits)
+    return {**fields, "shown": _BETWEEN.join(fields[name] for name in FIELDS)}
+
+
 def changes_of(form: Form, limits: Iterable[LimitState]) -> list[LimitChange]:
-    """What is different from the limits as they are. Raises Problem(`invalid_request`) with the field as `param`."""
-    now = {(limit.span, limit.unit): limit.limit for limit in limits}
+    """What was typed anew. What somebody else set after the form was opened stays; a form that does not say how it was
+    opened is compared with the limits as they are. Raises Problem(`invalid_request`) with the field as `param`."""
+    shown = form.text("shown").split(_BETWEEN)
+    before = dict(zip(FIELDS, shown, strict=True)) if len(shown) == len(FIELDS) else fields_of(limits)
     changes = []
     for span in SPANS:
-        name = SPAN_NAMES[span]
-        requests = _requests(form.text(f"{name}_requests"), f"{name}_requests")
-        nanos = _dollars(form.text(f"{name}_usd"), f"{name}_usd")
+        requests_field, usd_field = (f"{SPAN_NAMES[span]}_{unit}" for unit in ("requests", "usd"))
+        requests = _requests(form.text(requests_field), requests_field)
+        nanos = _dollars(form.text(usd_field), usd_field)
         change = LimitChange(
             span,
-            msgspec.UNSET if requests == now.get((name, "requests")) else requests,
-            msgspec.UNSET if nanos == now.get((name, "usd")) else nanos,
+            msgspec.UNSET if requests == _requests(before[requests_field], requests_field) else requests,
+            msgspec.UNSET if nanos == _dollars(before[usd_field], usd_field) else nanos,
         )
         if change != LimitChange(span):
             changes.append(change)

@@ -26,7 +26,11 @@ from farebox.console.key_form import (
     changed_body,
     fields_of,
     limit_changes,
+    merged_policy,
+    policy_fields,
     policy_of,
+    shown_before,
+    shown_text,
     typed_key,
     typed_limits,
     typed_policy,
@@ -51,7 +55,7 @@ async def show_change(
     """The forms, as the key is."""
     del workspace
     key = await read_key(access, caller, key_id)
-    return await _show(_Page(access, caller, templates, key, fields_of(key)))
+    return await _show(_Page(access, caller, templates, key, fields_of(key), fields_of(key)))
 
 
 @post(f"{_PATH}/change", opt=_OPT, status_code=303)
@@ -65,8 +69,8 @@ async def change(
     key_id: FromPath[str],
 ) -> Response[Any]:
     """Name, labels, scopes, models, networks and expiry."""
-    key, typed = await read_key(access, caller, key_id), typed_key(await form_of(request))
-    before = fields_of(key)
+    key, form = await read_key(access, caller, key_id), await form_of(request)
+    before, typed = shown_before(form, key), typed_key(form)
     shown = msgspec.structs.replace(typed, limits=before.limits, policy=before.policy)
 
     async def act() -> None:
@@ -75,7 +79,7 @@ async def change(
         if body is not None:
             await change_key(access, caller, key_id, lambda: body)
 
-    page = _Page(access, caller, templates, key, shown)
+    page = _Page(access, caller, templates, key, shown, before)
     return await _saved(page, act, f"/console/{workspace}/keys/{key_id}")
 
 
@@ -90,14 +94,14 @@ async def change_limits(
     key_id: FromPath[str],
 ) -> Response[Any]:
     """Requests and dollars by day, month and lifetime."""
-    key, typed = await read_key(access, caller, key_id), typed_limits(await form_of(request))
-    before = fields_of(key)
+    key, form = await read_key(access, caller, key_id), await form_of(request)
+    before, typed = shown_before(form, key), typed_limits(form)
 
     async def act() -> None:
         if changes := limit_changes(typed, before.limits):
             await set_key_limits(access, caller, key_id, lambda: changes)
 
-    page = _Page(access, caller, templates, key, msgspec.structs.replace(before, limits=typed))
+    page = _Page(access, caller, templates, key, msgspec.structs.replace(before, limits=typed), before)
     return await _saved(page, act, f"/console/{workspace}/keys/{key_id}")
 
 
@@ -112,25 +116,27 @@ async def change_policy(
     key_id: FromPath[str],
 ) -> Response[Any]:
     """Regions, retention and providers; whatever else the policy says stays."""
-    key, typed = await read_key(access, caller, key_id), typed_policy(await form_of(request))
-    before = fields_of(key)
+    key, form = await read_key(access, caller, key_id), await form_of(request)
+    before, typed = shown_before(form, key), typed_policy(form)
 
     async def act() -> None:
         if typed != before.policy or key.holding.rule is None:
-            await set_key_policy(access, caller, key_id, lambda: policy_of(typed, key.holding.rule))
+            wanted = merged_policy(before.policy, typed, policy_fields(key.holding.rule))
+            await set_key_policy(access, caller, key_id, lambda: policy_of(wanted, key.holding.rule))
 
-    page = _Page(access, caller, templates, key, msgspec.structs.replace(before, policy=typed))
+    page = _Page(access, caller, templates, key, msgspec.structs.replace(before, policy=typed), before)
     return await _saved(page, act, f"/console/{workspace}/keys/{key_id}")
 
 
 class _Page(msgspec.Struct, frozen=True):
-    """The page as it is shown again where something is refused."""
+    """The page as it is shown again where something is refused. `before`: how it was opened."""
 
     access: Access
     caller: Caller
     templates: Templates
     key: KeyView
     typed: KeyFields
+    before: KeyFields
 
 
 async def _saved(page: _Page, act: Callable[[], Awaitable[None]], path: str) -> Response[Any]:
@@ -152,6 +158,7 @@ async def _show(page: _Page, problem: Problem | None = None) -> Response[Any]:
         key=page.key,
         fields=FIELDS,
         typed=page.typed,
+        shown=shown_text(page.before),
         choices=choices_of(page.access.catalog(), page.typed),
     )
 

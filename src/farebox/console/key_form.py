@@ -124,6 +124,28 @@ def fields_of(key: KeyView) -> KeyFields:
     )
 
 
+def shown_text(fields: KeyFields) -> str:
+    """How a form was opened, for the form to carry."""
+    return msgspec.json.encode(fields).decode()
+
+
+def shown_before(form: Form, key: KeyView) -> KeyFields:
+    """How a form was opened, so that it changes what was typed anew and nothing that somebody else changed meanwhile;
+    the key as it is, where the form does not say."""
+    try:
+        return msgspec.json.decode(form.text("shown"), type=KeyFields)
+    except msgspec.DecodeError:
+        return fields_of(key)
+
+
+def merged_policy(before: PolicyFields, typed: PolicyFields, now: PolicyFields) -> PolicyFields:
+    """What was typed anew, and the rest as it is now."""
+    anew = {
+        name: getattr(typed, name) for name in typed.__struct_fields__ if getattr(typed, name) != getattr(before, name)
+    }
+    return msgspec.structs.replace(now, **anew)
+
+
 def limit_fields(limits: Iterable[LimitState]) -> dict[str, str]:
     """Limits as they stand in their fields."""
     shown = {
