@@ -5,6 +5,7 @@ import email
 import email.policy
 from typing import Any
 
+import msgspec
 import pytest
 
 from farebox.base.errors import Problem
@@ -72,5 +73,7 @@ def test_the_doctor_asks_the_mail_server() -> None:
 
     with mail_server(Mailbox()) as mail:
         assert found(mail)[0] == "ok"
+        lost = found(msgspec.structs.replace(mail, username="farebox"))
+        assert (lost[0], "FAREBOX_SMTP_PASSWORD is not set" in lost[1]) == ("error", True)
     assert found(settings_of(free_port(), security="none"))[0] == "error"
     assert found(Mail())[0] == "warning"

@@ -114,6 +114,9 @@ def examine_mail(settings: Settings) -> Finding:
     if not mail.host:
         detail = "no mail server is set, so nobody signs in by e-mail but in a demo; wallets and passkeys work"
         return Finding(check="mail", verdict="warning", detail=detail, fix="set [mail] (docs/how-to/mail.md)")
+    if mail.username and settings.smtp_password is None:
+        detail = f"[mail] has the account {mail.username}, but FAREBOX_SMTP_PASSWORD is not set"
+        return Finding(check="mail", verdict="error", detail=detail, fix="set it where `farebox serve` is started")
     try:
         asyncio.run(SmtpMailing(mail, settings.smtp_password).greet())
     except CannotSend as error:
