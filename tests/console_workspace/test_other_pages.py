@@ -39,6 +39,17 @@ async def test_the_policy_of_a_workspace_is_set_by_a_form(customer: Customer, jo
     assert "policy.retention" in wrong.text
 
 
+async def test_a_form_of_a_policy_that_lay_about_lifts_no_rule_that_was_set_meanwhile(
+    customer: Customer, join: Join
+) -> None:
+    person = await join(customer, Role.OWNER)
+    old = await person.get(f"{path_of(customer)}/settings/policy")
+    await person.send(old, "/settings/policy", {"policy.retention": "no_training"})
+    await person.send(old, "/settings/policy", {"policy.ignore": ["one"]})
+    policy = (await api(person, customer, "/api/policy"))["workspace"]
+    assert (policy["retention"], policy["ignore"]) == ("no_training", ["one"])
+
+
 async def test_events_are_told_in_words_page_by_page(gateway: RunningGateway, customer: Customer, join: Join) -> None:
     person = await join(customer, Role.ADMIN)
     page = await person.get(f"{path_of(customer)}/settings")

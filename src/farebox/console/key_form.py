@@ -124,7 +124,7 @@ def fields_of(key: KeyView) -> KeyFields:
     )
 
 
-def shown_text(fields: KeyFields) -> str:
+def shown_text(fields: KeyFields | PolicyFields) -> str:
     """How a form was opened, for the form to carry."""
     return msgspec.json.encode(fields).decode()
 
@@ -136,6 +136,14 @@ def shown_before(form: Form, key: KeyView) -> KeyFields:
         return msgspec.json.decode(form.text("shown"), type=KeyFields)
     except msgspec.DecodeError:
         return fields_of(key)
+
+
+def shown_policy_before(form: Form, now: PolicyFields) -> PolicyFields:
+    """The same of a form that has a policy alone."""
+    try:
+        return msgspec.json.decode(form.text("shown"), type=PolicyFields)
+    except msgspec.DecodeError:
+        return now
 
 
 def merged_policy(before: PolicyFields, typed: PolicyFields, now: PolicyFields) -> PolicyFields:

@@ -16,7 +16,16 @@ from farebox.access.team import rename_workspace
 from farebox.base.errors import Problem
 from farebox.catalog.policy import Rule
 from farebox.console.choices import policy_choices
-from farebox.console.key_form import POLICY_FIELDS, PolicyFields, policy_fields, policy_of, typed_policy
+from farebox.console.key_form import (
+    POLICY_FIELDS,
+    PolicyFields,
+    merged_policy,
+    policy_fields,
+    policy_of,
+    shown_policy_before,
+    shown_text,
+    typed_policy,
+)
 from farebox.console.place import done_of, place_of, show_page
 from farebox.identity.policies import UnreadableRule, read_rules
 from farebox.identity.roles import Verb
@@ -74,11 +83,13 @@ async def change_policy(
     request: AnyRequest, access: TheAccess, caller: TheCaller, templates: TheTemplates, *, workspace: FromPath[str]
 ) -> Response[Any]:
     """Regions, retention and providers; whatever else the policy says stays."""
-    typed = typed_policy(await form_of(request))
+    form, rule = await form_of(request), await _rule(access, caller)
+    typed, now = typed_policy(form), policy_fields(rule)
+    before = shown_policy_before(form, now)
     try:
-        await set_workspace_policy(access, caller, policy_of(typed, await _rule(access, caller)))
+        await set_workspace_policy(access, caller, policy_of(merged_policy(before, typed, now), rule))
     except Problem as problem:
-        return await _policy(access, caller, templates, typed, problem=problem)
+        return await _policy(access, caller, templates, typed, before=before, problem=problem)
     return see_other(f"/console/{workspace}/settings?done=saved")
 
 
@@ -106,12 +117,19 @@ async def _settings(
 
 
 async def _policy(
-    access: Access, caller: Caller, templates: Templates, typed: PolicyFields, *, problem: Problem | None = None
+    access: Access,
+    caller: Caller,
+    templates: Templates,
+    typed: PolicyFields,
+    *,
+    before: PolicyFields | None = None,
+    problem: Problem | None = None,
 ) -> Response[Any]:
     return show_page(
         templates,
         "policy.html",
         problem=problem,
+        shown=shown_text(before or typed),
         place=await place_of(access, caller),
         session=caller.session,
         here="/settings",
