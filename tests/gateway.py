@@ -133,7 +133,8 @@ class Worker:
 
 
 def _listening() -> socket.socket:
-    listener = socket.socket()
+    # Named as TCP, so that asyncio switches Nagle off: else each answer waits for the client's delayed acknowledgement.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", 0))
     listener.listen(2_048)
