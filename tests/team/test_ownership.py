@@ -43,6 +43,15 @@ async def test_it_goes_to_a_member_and_not_to_oneself(town: Town) -> None:
     assert await town.roles(workspace_id) == {owner.person_id: Role.OWNER}
 
 
+async def test_it_goes_to_nobody_who_is_shut_out(town: Town) -> None:
+    owner, shut_out = await town.person(), await town.person()
+    workspace_id = await town.workspace(owner=owner, admin=shut_out)
+    await town.run("UPDATE person SET status = 'disabled' WHERE person_id = %s", shut_out.person_id)
+    refused = await owner.in_workspace(workspace_id, "POST", "/api/workspace/transfer", {"person_id": shut_out.shown})
+    assert (refused.status, refused.code) == (409, "conflict")
+    assert await town.roles(workspace_id) == {owner.person_id: Role.OWNER, shut_out.person_id: Role.ADMIN}
+
+
 async def test_of_two_transfers_at_once_one_happens(town: Town) -> None:
     for _ in range(5):
         owner, anna, ben = await town.person(), await town.person(), await town.person()

@@ -14,7 +14,7 @@ from farebox.access.team_act import TeamAct, read_role, require_role, team_act
 from farebox.base.errors import Problem
 from farebox.base.ids import IdError, read_short
 from farebox.identity.people.model import Session, Visit, show_person
-from farebox.identity.people.store import lock_person
+from farebox.identity.people.store import lock_person, read_person
 from farebox.identity.roles import Role, Verb, may, outranks
 from farebox.identity.team import members
 from farebox.identity.team.members import lock_team
@@ -116,6 +116,10 @@ async def transfer_ownership(access: Access, caller: Caller, person_id: str) -> 
         if heir.person_id == act.session.person_id:
             raise Problem("conflict", "You own this workspace already.", param="person_id")
         await require_room_to_own(access, act, heir.person_id)
+        person = await read_person(act.connection, heir.person_id)
+        if person is None or not person.is_active:
+            # Nobody could sign in as the owner, and nobody else could hand it on.
+            raise Problem("conflict", "The account of this member is disabled; choose another one.", param="person_id")
         # In this order: at no moment are there two owners.
         await members.set_role(act.connection, act.workspace_id, act.session.person_id, Role.ADMIN)
         await members.set_role(act.connection, act.workspace_id, heir.person_id, Role.OWNER)
