@@ -29,3 +29,15 @@ async def test_what_one_request_does_is_told_in_its_order(pool: Pool) -> None:
             await record(connection, Event(action=action, actor="test", person_id=5), now_micros=NOW + micros)
         found = await list_events(connection, EventFilter(person_id=5), most=50)
     assert [event.action for event in reversed(found)] == actions
+
+
+async def test_what_is_done_in_one_moment_is_told_in_its_order(pool: Pool) -> None:
+    """A request that does several things asks once what time it is."""
+    actions = ["person.created", "email.linked", "sign_in.succeeded"] * 7
+    async with connected(pool) as connection:
+        for action in actions:
+            await record(connection, Event(action=action, actor="test", person_id=5), now_micros=NOW)
+        found = await list_events(connection, EventFilter(person_id=5), most=50)
+    assert [event.action for event in reversed(found)] == actions
+    assert all((event.event_id.version, event.event_id.variant) == (7, found[0].event_id.variant) for event in found)
+    assert {micros_of(event.event_id) for event in found} == {NOW}
