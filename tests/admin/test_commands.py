@@ -115,6 +115,8 @@ def test_roles_are_listed_and_taken_the_last_one_with_a_warning(home: Home) -> N
     assert farebox_json(home, "admin", "list") == []
 
 
+# A dozen processes, each of which starts the database and stops it: a minute on a busy machine.
+@pytest.mark.timeout(600)
 def test_what_is_done_to_a_workspace_from_the_terminal_is_recorded_once(home: Home) -> None:
     workspace = farebox_json(home, "workspace", "create", "acme")["workspace_id"]
     command_id = "0190c3f0-0000-7000-8000-000000000001"

@@ -129,7 +129,7 @@ async def _document(gateway: RunningGateway) -> dict[str, Any]:
         return dict(await response.json())
 
 
-@pytest.mark.timeout(3_600 if EXAMPLES > 10 else 120)
+@pytest.mark.timeout(3_600 if EXAMPLES > 10 else 600)
 @pytest.mark.parametrize("made", ASKERS, ids=lambda made: made.__name__)
 async def test_every_answer_is_as_described(
     gateway: RunningGateway, town: Town, made: Callable[[Town], Awaitable[Asker]]
