@@ -1,4 +1,5 @@
 import dataclasses
+from typing import Any
 
 import pytest
 
@@ -104,3 +105,37 @@ async def test_a_fault_of_ours_tells_no_more_than_its_id(shop: Shop) -> None:
         response = await client.get("/api/balance")
     assert (response.status_code, response.json()["error"]["code"]) == (500, "internal_error")
     assert "secret" not in response.text
+
+
+@pytest.mark.parametrize("path", ["/api/keys", "/api/auth/email"])
+async def test_who_leaves_before_the_request_is_whole_leaves_no_error_in_the_log(
+    shop: Shop, capsys: pytest.CaptureFixture[str], path: str
+) -> None:
+    customer = await shop.customer(scopes=frozenset({"keys.manage"}))
+    begun: dict[str, Any] = {"type": "http.request", "body": b'{"na', "more_body": True}
+    received = iter([begun, {"type": "http.disconnect"}])
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        return next(received)
+
+    async def send(message: Any) -> None:
+        sent.append(dict(message))
+
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": "POST",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 5),
+        "server": ("127.0.0.1", 80),
+        "scheme": "http",
+        "http_version": "1.1",
+    }
+    if path == "/api/keys":
+        scope["headers"].append((b"authorization", customer.headers["authorization"].encode()))
+    await shop.app(scope, receive, send)
+    assert sent[0]["status"] == 400
+    assert "request failed" not in capsys.readouterr().out

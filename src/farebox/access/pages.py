@@ -19,6 +19,7 @@ from farebox.base.errors import Problem
 from farebox.base.site import local_path
 from farebox.storage.errors import DatabaseUnavailable
 from farebox.web.envelope import REQUEST_ID, App, Envelope
+from farebox.web.errors import CLIENT_LEFT
 from farebox.web.pages import Assets, Templates
 from farebox.web.security import HSTS, PAGE_HEADERS
 
@@ -96,7 +97,7 @@ def _handlers(templates: Templates) -> ExceptionHandlersMap:
         return shown(request, Problem("database_unavailable", "The database is not available.", retry_after_seconds=1))
 
     def on_http(request: AnyRequest, error: HTTPException) -> Response[Any]:
-        if error.status_code >= 500:
+        if error.status_code >= 500 and error.detail != CLIENT_LEFT:
             return on_any(request, error)
         code = _CODES.get(error.status_code, "invalid_request")
         messages = {"not_found": "There is no such page.", "request_too_large": "This form is too large."}

@@ -10,7 +10,7 @@ from litestar.types import ExceptionHandlersMap
 from farebox.base.errors import Problem
 from farebox.storage.errors import DatabaseUnavailable
 from farebox.web.envelope import REQUEST_ID
-from farebox.web.errors import problem_body, problem_headers
+from farebox.web.errors import CLIENT_LEFT, problem_body, problem_headers
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -41,7 +41,7 @@ def _on_database(request: AnyRequest, error: DatabaseUnavailable) -> Response[by
 
 def _on_http(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """What the framework refuses: addresses, methods, malformed queries."""
-    if error.status_code >= 500:
+    if error.status_code >= 500 and error.detail != CLIENT_LEFT:
         return _on_any(request, error)
     code = _CODES.get(error.status_code, "invalid_request")
     messages = {

@@ -8,6 +8,10 @@ from farebox.base.errors import Problem
 
 Headers = list[tuple[str, str]]
 
+CLIENT_LEFT: Final = "client disconnected prematurely"
+"""How the framework says that a client left before its request was whole: nothing to log, and nobody is there to be
+answered."""
+
 _TYPES: Final = {
     401: "authentication_error",
     402: "billing_error",
