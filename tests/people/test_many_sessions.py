@@ -12,6 +12,7 @@ _TIMES = SessionTimes(idle_seconds=7 * _DAY, absolute_seconds=30 * _DAY)
 
 
 async def test_beyond_fifty_the_oldest_ends(browser: Browser, gateway: RunningGateway) -> None:
+    assert MAX_SESSIONS == 50
     signed_in = await browser.sign_in("fifty@many.example")
     person_id = read_short("person", signed_in["person_id"])
     tokens = []
