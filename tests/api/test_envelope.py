@@ -4,6 +4,7 @@ from typing import Any
 import pytest
 
 from farebox.api.app import build_api
+from farebox.base.site import read_site
 from farebox.identity.model import KeyRecord
 from tests.api.shop import Shop
 
@@ -139,3 +140,14 @@ async def test_who_leaves_before_the_request_is_whole_leaves_no_error_in_the_log
     await shop.app(scope, receive, send)
     assert sent[0]["status"] == 400
     assert "request failed" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("address", "insists"), [("https://ai.example.com", True), ("http://localhost:8080", False)])
+async def test_browsers_are_told_to_come_by_https_where_that_is_the_address(
+    shop: Shop, address: str, insists: bool
+) -> None:
+    access = dataclasses.replace(shop._access(), site=read_site(address))
+    shop.app = build_api(dataclasses.replace(shop._parts(), access=access))
+    async with shop.client() as client:
+        headers = (await client.get("/api/setup")).headers
+    assert ("strict-transport-security" in headers) is insists

@@ -57,6 +57,7 @@ from farebox.api.usage import list_usage, show_receipt
 from farebox.api.webhooks import show_webhooks
 from farebox.identity.roles import Verb
 from farebox.web.envelope import App, Envelope
+from farebox.web.security import API_HEADERS, HSTS
 
 ROUTES = (
     show_balance,
@@ -117,7 +118,10 @@ _SESSION: Final = (
 def build_api(parts: Parts) -> App:
     """The app for `/api`, `/healthz`, `/readyz` and `/metrics`. It has no lifespan: its parts outlive it."""
     app = _app(parts, openapi_config=None)
-    return Envelope(app, parts.clock)  # type: ignore[arg-type]
+    site = parts.access.site
+    # Who asks here by a name may come to its pages next: a browser that was told of https once asks no other way.
+    headers = [*API_HEADERS, *([HSTS] if site is not None and site.is_https else [])]
+    return Envelope(app, parts.clock, headers=headers)  # type: ignore[arg-type]
 
 
 def _app(parts: Parts, *, openapi_config: OpenAPIConfig | None) -> Litestar:
