@@ -194,6 +194,15 @@ class Shop:
 
         await until(is_known)
 
+    async def shared(self, credential: StoredCredential) -> None:
+        """Wait until every worker has a part of a key's slots: the first calls are faster than the sharing."""
+        resource = f"credential:{credential.credential_id}"
+
+        def usable(worker: Any) -> int:
+            return sum(each.usable for each in worker.parts.seats._lessor.leases() if each.resource == resource)
+
+        await until(lambda: all(usable(worker) for worker in self.house.gateway.workers))
+
     def account(self, account: str) -> str:
         """By which name the sandbox knows one of this provider's accounts."""
         return f"{self.name}-{account}"

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from farebox.base.money import format_usd
+from farebox.routing.capacity.budgets import PAUSE_SECONDS
 from farebox_sandbox.process import RunningSandbox
 from tests.database import TestCluster
 from tests.dataplane.outcomes import Seen, see
@@ -60,6 +61,8 @@ async def spend(house: House, customer: Customer, model: str, calls: int) -> lis
         for number in numbers:
             request = customer.chat(model=model, worker=number % WORKERS, sandbox={"words": 100})
             found.append(await see(request))
+            # Of this cap a call is a two-hundredth: ten of them must not pass between two reports.
+            await asyncio.sleep(PAUSE_SECONDS)
 
     await asyncio.gather(*(client() for _ in range(AT_ONCE)))
     return found

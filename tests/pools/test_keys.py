@@ -145,8 +145,9 @@ async def test_a_key_that_is_refused_rests_and_so_does_its_part_of_the_capacity(
     shop: Shop, customer: Customer, house: House, status: int
 ) -> None:
     await shop.key("a", max_concurrent=3, weight=1_000)
-    await shop.key("b", max_concurrent=2)
+    other = await shop.key("b", max_concurrent=2)
     await shop.known()
+    await shop.shared(other)
     await shop.fault("a", status=status)
     assert (await see(customer.chat(model=shop.model))).status == 200
     calls = [OpenCall(customer, model=shop.model) for _ in range(2)]
