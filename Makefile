@@ -5,11 +5,11 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-# Tests that start whole programs come last.
-SLOW_TESTS := tests/cli/ tests/crash/
-FAST_TESTS := $(filter-out tests/house/ tests/__pycache__/ $(SLOW_TESTS),$(wildcard tests/*/))
+# Tests that start whole programs mostly wait for them, so they run beside the others.
+PROGRAM_TESTS := tests/cli/ tests/crash/ tests/policy/ tests/providers/ tests/storage/
+OTHER_TESTS := $(filter-out tests/house/ tests/__pycache__/ $(PROGRAM_TESTS),$(wildcard tests/*/))
 
-.PHONY: run test check test-long bench lock clean
+.PHONY: run test test-programs test-others check test-long bench lock clean
 
 run: $(VENV)/.run
 	@exec $(BIN)/farebox demo
@@ -57,12 +57,19 @@ check: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/pytest tests/house
 
-# The folders that need no process come first, so that a mistake there is told at once.
 test: check $(VENV)/.chromium $(VENV)/.npm
-	@$(BIN)/pytest --ignore=tests/house $(FAST_TESTS) $(SLOW_TESTS)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-programs test-others
 
-test-long: check $(VENV)/.chromium $(VENV)/.npm
-	@FAREBOX_LONG_TESTS=1 $(BIN)/pytest --ignore=tests/house $(FAST_TESTS) $(SLOW_TESTS)
+test-long: export FAREBOX_LONG_TESTS = 1
+test-long: test
+
+test-programs test-others: $(VENV)/.dev $(VENV)/.chromium $(VENV)/.npm
+
+test-programs:
+	@$(BIN)/pytest $(PROGRAM_TESTS)
+
+test-others:
+	@$(BIN)/pytest $(OTHER_TESTS)
 
 bench: $(VENV)/.dev
 	@$(BIN)/python -m bench
