@@ -58,15 +58,16 @@ check: $(VENV)/.dev
 	@$(BIN)/pytest tests/house
 
 test: check $(VENV)/.chromium $(VENV)/.npm
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-programs test-others
+	@$(MAKE) --no-print-directory --jobs=2 test-programs test-others
 
 test-long: export FAREBOX_LONG_TESTS = 1
 test-long: test
 
 test-programs test-others: $(VENV)/.dev $(VENV)/.chromium $(VENV)/.npm
 
+# Told when all of them are over, so that the lines of the two do not mix.
 test-programs:
-	@$(BIN)/pytest $(PROGRAM_TESTS)
+	@$(BIN)/pytest $(PROGRAM_TESTS) > $(VENV)/programs.log 2>&1; status=$$?; cat $(VENV)/programs.log; exit $$status
 
 test-others:
 	@$(BIN)/pytest $(OTHER_TESTS)
