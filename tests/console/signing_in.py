@@ -11,7 +11,8 @@ async def ask_for_code(browser: Browser, email: str, onward: str = "/console") -
     before = await browser.letters(email)
     page = await open_page(browser, f"/sign-in?next={onward}")
     where = await taken_form(browser, "/sign-in/email", email=email, next=page.value("next"))
-    return where, await browser.letter(email, after=before[0].letter_id if before else 0)
+    after = before[0].letter_id if before else 0
+    return where, await browser.letter(email, after=after, with_code=True)
 
 
 def challenge_of(where: str) -> str:

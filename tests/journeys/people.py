@@ -11,27 +11,29 @@ from tests.journeys.chromium import Visitor
 
 _CODE: Final = re.compile(r"^ {4}([0-9]{6})$", re.MULTILINE)
 _LETTERS: Final = (
-    "SELECT letter_id, body FROM demo_letter WHERE recipient = %s AND letter_id > %s ORDER BY letter_id DESC LIMIT 1"
+    "SELECT letter_id, body FROM demo_letter WHERE recipient = %s AND letter_id > %s AND body ~ %s"
+    " ORDER BY letter_id DESC LIMIT 1"
 )
 
 
-async def newest_letter(gateway: RunningGateway, email: str, *, after: int = 0) -> tuple[int, str]:
-    """The id and the text of the newest letter to somebody, waited for: letters are sent in the background."""
+async def newest_letter(gateway: RunningGateway, email: str, *, after: int = 0, pattern: str = "") -> tuple[int, str]:
+    """The id and the text of the newest letter to somebody, waited for: letters are sent in the background. `pattern`:
+    what its text has, so that none of the others is taken for it that may come in between."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not (rows := await gateway.rows(_LETTERS, email, after)):
+        while not (rows := await gateway.rows(_LETTERS, email, after, pattern)):
             await asyncio.sleep(0.02)
     return rows[0][0], rows[0][1]
 
 
 async def last_letter_id(gateway: RunningGateway, email: str) -> int:
     """Of the letters that are there already; 0: none."""
-    rows = await gateway.rows(_LETTERS, email, 0)
+    rows = await gateway.rows(_LETTERS, email, 0, "")
     return int(rows[0][0]) if rows else 0
 
 
 async def type_code(visitor: Visitor, gateway: RunningGateway, email: str, *, after: int) -> None:
     """On the page that asks for it, the code of the letter that has come meanwhile."""
-    _, body = await newest_letter(gateway, email, after=after)
+    _, body = await newest_letter(gateway, email, after=after, pattern="/sign-in/link")
     found = _CODE.search(body)
     assert found is not None
     await visitor.page.get_by_label("Code of six digits").fill(found[1])

@@ -19,7 +19,7 @@ async def _invited(owner: Visitor, gateway: RunningGateway, workspace_id: str, r
     await owner.page.get_by_label("Role").select_option(role)
     await owner.page.get_by_role("button", name="Send the invitation").click()
     await expect(owner.page.get_by_role("status")).to_be_visible()
-    _, body = await newest_letter(gateway, GUEST)
+    _, body = await newest_letter(gateway, GUEST, pattern="/invitations/")
     link = next(word for word in body.split() if "/invitations/" in word)
     assert link.startswith(gateway.site)
     return link
