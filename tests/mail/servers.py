@@ -46,6 +46,39 @@ class Mailbox:
         return "250 OK"
 
 
+class Listening(Mailbox):
+    """Notes in `heard` what a client says after hello."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[str] = []
+
+    async def handle_MAIL(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.heard.append("MAIL")
+        envelope.mail_from = address
+        return "250 OK"
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        self.heard.append("RCPT")
+        return await super().handle_RCPT(server, session, envelope, address, options)
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        self.heard.append("DATA")
+        return await super().handle_DATA(server, session, envelope)
+
+    async def handle_NOOP(self, server: SMTP, session: Session, envelope: Envelope, arg: str) -> str:  # noqa: N802
+        self.heard.append("NOOP")
+        return "250 OK"
+
+    async def handle_QUIT(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        self.heard.append("QUIT")
+        return "221 Bye"
+
+
 def _authenticate(server: SMTP, session: Session, envelope: Envelope, mechanism: str, data: Any) -> AuthResult:
     is_right = (
         isinstance(data, LoginPassword) and data.login == USERNAME.encode() and data.password == PASSWORD.encode()

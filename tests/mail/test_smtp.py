@@ -18,7 +18,7 @@ from farebox.mail.letter import Letter
 from farebox.mail.smtp import SmtpMailing
 from farebox.mail.waiting import MAX_WAITING, CannotSend
 from tests.gateway import PATIENCE_SECONDS, until
-from tests.mail.servers import PASSWORD, Mailbox, certificate, free_port, mail_server, settings_of
+from tests.mail.servers import PASSWORD, Listening, Mailbox, certificate, free_port, mail_server, settings_of
 
 LETTER = Letter("anna@example.com", "Your code for Farebox", "Your code:\n\n    123456\n\nGrüße\n")
 
@@ -166,12 +166,37 @@ async def test_the_operator_reads_what_is_wrong_with_the_server() -> None:
 
 async def test_too_many_waiting_letters_are_refused() -> None:
     mailing = SmtpMailing(settings_of(free_port(), security="none"), None)
-    for _ in range(MAX_WAITING):
-        mailing.check()
-        mailing.take(LETTER)
-    for refused in (mailing.check, lambda: mailing.take(LETTER)):
+    for number in range(MAX_WAITING):
+        (mailing.feign if number % 2 else mailing.take)(LETTER)
+    for refused in (mailing.take, mailing.feign):
         with pytest.raises(Problem, match="Too many letters"):
-            refused()
+            refused(LETTER)
+
+
+async def test_a_feigned_letter_is_as_much_talk_and_names_nobody() -> None:
+    mailbox = Listening()
+    with mail_server(mailbox) as mail:
+        async with sending(mail) as mailing:
+            mailing.take(LETTER)
+            await until(lambda: "QUIT" in mailbox.heard)
+            real = mailbox.heard.copy()
+            mailbox.heard.clear()
+            mailing.feign(LETTER)
+            await until(lambda: "QUIT" in mailbox.heard)
+    assert real == ["MAIL", "RCPT", "DATA", "QUIT"]
+    # The end of a letter's text is answered, too.
+    assert mailbox.heard == ["NOOP"] * 4 + ["QUIT"]
+    assert mailbox.recipients == ["anna@example.com"] and len(mailbox.messages) == 1
+
+
+async def test_a_feigned_letter_fails_like_a_real_one() -> None:
+    told = []
+    for name in ("take", "feign"):
+        async with sending(settings_of(free_port(), security="none")) as mailing:
+            getattr(mailing, name)(LETTER)
+            await until(lambda: mailing.state.failure)
+            told.append(mailing.state)
+    assert told[0] == told[1]
 
 
 async def test_what_waits_is_sent_before_the_end() -> None:

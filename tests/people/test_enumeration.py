@@ -6,7 +6,8 @@ import pytest
 
 from farebox.base.limits import SignIn
 from tests.database import TestCluster
-from tests.gateway import RunningGateway, serve_gateway
+from tests.gateway import RunningGateway, serve_gateway, until
+from tests.mail.servers import Listening, mail_server
 from tests.people.browser import Answer, Browser
 from tests.people.clocks import in_one_window
 
@@ -82,6 +83,25 @@ async def test_asking_writes_the_same_rows_for_everybody(closed: RunningGateway)
         "%@rows.example",
     )
     assert len(rows) == 2 and rows[0] == rows[1]
+
+
+async def test_the_mail_server_is_talked_to_whoever_is_asked_about(cluster: TestCluster) -> None:
+    """Else somebody could tell by how busy the gateway is afterwards."""
+    mailbox = Listening()
+    with mail_server(mailbox) as mail:
+        async with (
+            serve_gateway(cluster, sign_in=SignIn(open=False), mail=mail) as gateway,
+            Browser(gateway) as browser,
+        ):
+            await _person(gateway, "known@talk.example")
+            heard = []
+            for name in ("nobody", "known"):
+                assert (await _ask(browser, f"{name}@talk.example")).status == 200
+                await until(lambda: "QUIT" in mailbox.heard)
+                heard.append(mailbox.heard.copy())
+                mailbox.heard.clear()
+    assert heard == [["NOOP"] * 4 + ["QUIT"], ["MAIL", "RCPT", "DATA", "QUIT"]]
+    assert mailbox.recipients == ["known@talk.example"]
 
 
 async def test_a_wrong_code_is_answered_alike_for_everybody(closed: RunningGateway) -> None:

@@ -20,19 +20,18 @@ class Letter(msgspec.Struct, frozen=True):
 
 
 class Postman(Protocol):
-    """Takes letters and sends them in the background, so that nobody can tell by the time it takes whether one was
-    sent."""
+    """Takes letters and sends them in the background. Who asks for one learns from neither the answer nor how busy the
+    gateway is afterwards whether one was sent."""
 
     @property
     def works(self) -> bool:
         """Whether there is a way to send letters at all."""
 
-    def check(self) -> None:
-        """Raises Problem(`sign_in_unavailable`) where none can be sent, or too many wait. For those who get no letter
-        and must be answered like those who do."""
-
     def take(self, letter: Letter) -> None:
         """Send it soon. Raises Problem(`sign_in_unavailable`) where none can be sent, or too many wait."""
+
+    def feign(self, letter: Letter) -> None:
+        """Do the work of sending it and send nothing: for those who get none. Raises as `take` does."""
 
 
 class MailState(msgspec.Struct, frozen=True):

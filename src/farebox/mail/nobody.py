@@ -27,8 +27,12 @@ class NoMailing:
 
     def take(self, letter: Letter) -> None:
         """Raises Problem(`sign_in_unavailable`)."""
-        self.check()
+        self._refuse()
 
-    def check(self) -> None:
+    def feign(self, letter: Letter) -> None:
         """Raises Problem(`sign_in_unavailable`)."""
+        self._refuse()
+
+    @staticmethod
+    def _refuse() -> None:
         raise Problem("sign_in_unavailable", "This gateway sends no e-mail: the operator has not set a mail server.")

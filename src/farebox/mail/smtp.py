@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime, make_msgid, parseaddr
@@ -17,8 +18,12 @@ from farebox.mail.waiting import MAX_WAIT_SECONDS, CannotSend, Mailing
 SENDERS: Final = 4
 # Before the second try and the third; a code is good for minutes, so a later one would bring what nobody can use.
 PAUSES_SECONDS: Final = (2.0, 10.0)
+# Of a letter's sender, its recipient, its beginning and its end.
+EXCHANGES: Final = 4
 # From here on the server means it, and sending again would only annoy it.
 _FIRST_PERMANENT: Final = 500
+
+_Act = Callable[[aiosmtplib.SMTP], Awaitable[None]]
 
 
 class SmtpMailing(Mailing):
@@ -47,31 +52,48 @@ class SmtpMailing(Mailing):
 
     async def deliver(self, letter: Letter) -> None:
         """Try a few times. Raises CannotSend."""
+        sender, message = parseaddr(self._mail.sender)[1], message_of(letter, self._mail.sender)
+
+        async def hand_over(client: aiosmtplib.SMTP) -> None:
+            await client.send_message(message, sender=sender, recipients=[letter.to])
+
+        await self._try(hand_over)
+
+    async def pretend(self, letter: Letter) -> None:
+        """The same as often, with as many words, but none that names a recipient. Raises CannotSend."""
         message = message_of(letter, self._mail.sender)
+
+        async def say_nothing(client: aiosmtplib.SMTP) -> None:
+            message.as_bytes()
+            for _ in range(EXCHANGES):
+                await client.noop()
+
+        await self._try(say_nothing)
+
+    async def greet(self) -> None:
+        """Connect, say hello, log in, and leave: whether letters can be handed over at all. Raises CannotSend."""
+
+        async def say_hello(client: aiosmtplib.SMTP) -> None:
+            await client.noop()
+
+        await self._once(say_hello)
+
+    async def _try(self, act: _Act) -> None:
         for pause_seconds in self._pauses_seconds:
             try:
-                await self._send_once(message, letter.to)
+                await self._once(act)
                 return
             except CannotSend as error:
                 if error.is_final:
                     raise
             await asyncio.sleep(pause_seconds)
-        await self._send_once(message, letter.to)
+        await self._once(act)
 
-    async def greet(self) -> None:
-        """Connect, say hello, log in, and leave: whether letters can be handed over at all. Raises CannotSend."""
-        try:
-            async with asyncio.timeout(self._mail.timeout_seconds), self._client() as client:
-                await client.noop()
-        except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
-            raise _cannot_send(error) from None
-
-    async def _send_once(self, message: EmailMessage, to: str) -> None:
-        sender = parseaddr(self._mail.sender)[1]
+    async def _once(self, act: _Act) -> None:
         try:
             # Each letter has a connection of its own: there are few, and none is left hanging.
             async with asyncio.timeout(self._mail.timeout_seconds), self._client() as client:
-                await client.send_message(message, sender=sender, recipients=[to])
+                await act(client)
         except (aiosmtplib.SMTPException, OSError, TimeoutError, ValueError) as error:
             raise _cannot_send(error) from None
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from abc import ABC, abstractmethod
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -29,6 +29,12 @@ class CannotSend(Exception):
         self.is_final = is_final
 
 
+class _Waiting(NamedTuple):
+    letter: Letter
+    taken_at: float
+    is_feigned: bool
+
+
 class Mailing(ABC):
     """A postman with a bounded queue and a few senders."""
 
@@ -37,13 +43,17 @@ class Mailing(ABC):
     def __init__(self, *, senders: int, max_wait_seconds: float = MAX_WAIT_SECONDS) -> None:
         self._senders = senders
         self._max_wait_seconds = max_wait_seconds
-        self._waiting: asyncio.Queue[tuple[Letter, float]] = asyncio.Queue(MAX_WAITING)
+        self._waiting: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
         self._working: list[asyncio.Task[None]] = []
         self._failure = ""
 
     @abstractmethod
     async def deliver(self, letter: Letter) -> None:
         """Send one letter. Raises CannotSend."""
+
+    @abstractmethod
+    async def pretend(self, letter: Letter) -> None:
+        """What `deliver` does, up to where the letter would be handed over. Raises CannotSend."""
 
     @property
     @abstractmethod
@@ -55,17 +65,20 @@ class Mailing(ABC):
         """Itself."""
         return self
 
-    def check(self) -> None:
-        """Raises Problem(`sign_in_unavailable`) where too many wait."""
-        if self._waiting.full():
-            raise Problem("sign_in_unavailable", "Too many letters wait to be sent. Try again later.")
-
     def take(self, letter: Letter) -> None:
         """Send it soon. Raises Problem(`sign_in_unavailable`) where too many wait, and ValueError for an address or a
         subject that is more than one line."""
+        self._queue(letter, is_feigned=False)
+
+    def feign(self, letter: Letter) -> None:
+        """Do the work of sending it, and send nothing. Raises as `take` does."""
+        self._queue(letter, is_feigned=True)
+
+    def _queue(self, letter: Letter, *, is_feigned: bool) -> None:
         require_plain(letter)
-        self.check()
-        self._waiting.put_nowait((letter, time.monotonic()))
+        if self._waiting.full():
+            raise Problem("sign_in_unavailable", "Too many letters wait to be sent. Try again later.")
+        self._waiting.put_nowait(_Waiting(letter, time.monotonic(), is_feigned))
 
     def start(self) -> None:
         """Begin sending in the running event loop."""
@@ -84,11 +97,11 @@ class Mailing(ABC):
 
     async def _send(self) -> None:
         while True:
-            letter, taken_at = await self._waiting.get()
+            letter, taken_at, is_feigned = await self._waiting.get()
             try:
                 if time.monotonic() - taken_at > self._max_wait_seconds:
                     raise CannotSend("it waited too long", is_final=True)
-                await self.deliver(letter)
+                await (self.pretend if is_feigned else self.deliver)(letter)
                 self._failure = ""
             except CannotSend as error:
                 self._failed(letter, str(error))
