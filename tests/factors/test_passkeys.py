@@ -116,7 +116,10 @@ async def test_there_are_twenty_passkeys_at_most(anna: Somebody) -> None:
 
 async def test_an_unlinked_passkey_opens_nothing_and_may_be_linked_again(anna: Somebody, stranger: Somebody) -> None:
     passkey = await anna.new_passkey()
-    await anna.change("UPDATE passkey SET unlinked_at = 1 WHERE person_id = %s")
+    assert (await anna.use(passkey, purpose="step_up")).status == 200
+    (linked,) = (await anna.get("/api/me"))["passkeys"]
+    assert (await anna.request("DELETE", f"/api/me/passkeys/{linked['passkey_id']}")).status == 204
+    assert (await anna.actions())[-1] == "passkey.unlinked"
     assert (await stranger.use(passkey)).code == "sign_in_failed"
     assert (await anna.link(passkey)).status == 200
     assert (await stranger.use(passkey)).status == 200

@@ -91,6 +91,8 @@ async def test_unlinking_keeps_the_history_and_frees_the_wallet(team: Team, riva
     assert (await team.unlink(linked["wallet_id"])).code == "not_found"
     assert (await rivals.link(signer)).status == 200
     assert await team.wallets() == [gone.json]
+    told = (await team.browser.get("/api/events?action=holding_wallet.unlinked"))["data"]
+    assert [event["subject"] for event in told] == [linked["wallet_id"]]
     back = (await rivals.wallets())[0]
     await rivals.unlink(back["wallet_id"])
     again = await team.link(signer)

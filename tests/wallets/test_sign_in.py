@@ -189,6 +189,8 @@ async def test_unlinking_and_linking_again_keeps_the_history(
         comes_and_goes.address,
     )
     assert [is_linked for _, is_linked in rows] == [False, True] and rows[0][0] != rows[1][0]
+    told = await browser.get("/api/me/events?action=wallet.unlinked")
+    assert [event["subject"] for event in told["data"]] == [gone["wallet_id"]]
 
 
 async def _person_number(gateway: RunningGateway, signer: Signer) -> int:
