@@ -160,6 +160,8 @@ async def test_the_operators_token_credits_too_and_is_named(office: Office, acme
         b'{"amount_usd": "1e-999999999", "reason": "why"}',
         b'{"amount_usd": "0e999999999", "reason": "why"}',
         b'{"amount_usd": "NaN", "reason": "why"}',
+        b'{"amount_usd": "1_000", "reason": "why"}',
+        '{"amount_usd": "１０", "reason": "why"}'.encode(),
         b'{"amount_usd": 1, "reason": 5}',
         b'{"amount_usd": 1, "reason": "why", "command_id": "no uuid"}',
         b'{"amount_usd": 1, "reason": "why", "extra": 1}',

@@ -4,7 +4,11 @@ Nano-USD because $0.02 per million tokens is 20 nano-USD a token, which micro-US
 a signed 64-bit integer of it still holds 9.2 billion dollars. One rounding, up, per charge.
 """
 
+import re
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation, Overflow
+
+# As people write it, and JSON. Decimal would also take `1_000`, digits of other scripts, and NaN.
+_AMOUNT = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 NANOS_PER_USD = 1_000_000_000
 PICOS_PER_NANO = 1_000
@@ -23,12 +27,12 @@ class MoneyError(ValueError):
 
 def parse_usd(text: str) -> int:
     """`"10.50"` -> 10_500_000_000 nano-USD. Raises MoneyError on anything inexact, infinite or too large."""
-    try:
-        amount = Decimal(text.strip().removeprefix("$"))
-    except InvalidOperation as error:
-        raise MoneyError(f"{text[:60]!r} is not an amount of dollars; write it like 10 or 10.50") from error
+    written = text.strip().removeprefix("$")
+    if _AMOUNT.fullmatch(written) is None:
+        raise MoneyError(f"{text[:60]!r} is not an amount of dollars; write it like 10 or 10.50")
+    amount = Decimal(written)
     # Its size first: what is far outside is not even multiplied.
-    if not amount.is_finite() or (amount and amount.adjusted() > _MOST_ADJUSTED):
+    if amount and amount.adjusted() > _MOST_ADJUSTED:
         raise _outside(text)
     try:
         nanos = _EXACT.multiply(amount, NANOS_PER_USD)
