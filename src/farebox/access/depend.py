@@ -3,7 +3,7 @@
     @post("/api/keys", opt={"verb": Verb.KEYS_MANAGE})        async def make_key(caller: TheCaller) -> …
     @get("/api/operator/requests", opt={"verb": PlatformVerb.REQUESTS_READ})   … (operator: TheOperator)
     @delete("/api/me/emails/{email_id:str}", opt={"fresh": True})              … (session: TheSession)
-    @post("/api/auth/totp", opt={"pending": True})            … (session: TheSession)
+    @post("/api/auth/code", opt={"pending": True})            … (session: TheSession)
 
 A path parameter `workspace` names the workspace of a page. What changes something for anybody (signing in) says
 `opt={"open": "why"}`; a test walks all handlers and finds those that say nothing.

@@ -18,8 +18,7 @@ TheKey = NamedDependency[SkipValidation[KeyRecord]]
 
 
 def providers_of(parts: Parts) -> dict[str, Provide]:
-    """`parts`; `key` for those handlers that name it, and `operator` for those of the operator: the others are open to
-    anybody."""
+    """`parts`, what all shells ask for (access/depend.py), and `key` for handlers that read alike for keys and members."""
 
     def the_parts() -> Parts:
         return parts
