@@ -18,7 +18,7 @@ TheKey = NamedDependency[SkipValidation[KeyRecord]]
 
 
 def providers_of(parts: Parts) -> dict[str, Provide]:
-    """`parts`, what all shells ask for (access/depend.py), and `key` for handlers that read alike for keys and members."""
+    """`parts`, what all shells ask for (access/depend.py), and `key` for what keys and members read alike."""
 
     def the_parts() -> Parts:
         return parts
